@@ -1,0 +1,1 @@
+"""The key: hardware, firmware, the links that reach it and the bank that issues it."""

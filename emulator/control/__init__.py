@@ -1,0 +1,1 @@
+"""How a person or a test reaches the key beside the wire."""

@@ -1,0 +1,1 @@
+"""The bank's card factory: a test CA and personalisation by APDU."""

@@ -1,0 +1,1 @@
+"""How APDUs reach the key."""

@@ -1,0 +1,1 @@
+"""How the host reaches a key: one interface, several wires."""

@@ -1,0 +1,26 @@
+"""The base of every error: one clear line to a person, a type to a program."""
+
+from __future__ import annotations
+
+from protocols.i18n import _
+
+
+class VukeyError(Exception):
+    """A failure told in one line.
+
+    :param message: an English template marked with ``N_``; ``str(error)`` is its English text.
+    :param values: what the template's ``{names}`` stand for; never a PIN or a key.
+    """
+
+    def __init__(self, message: str, **values: object) -> None:
+        super().__init__(message.format(**values))
+        self.message = message
+        self.values = values
+
+    def localized(self) -> str:
+        """The line in the language of the person's locale."""
+        return _(self.message).format(**self.values)
+
+
+class ProtocolError(VukeyError):
+    """Bytes that do not follow the protocol: the only error that a decoder raises."""
