@@ -19,6 +19,11 @@ def _(message: str) -> str:
     return gettext.dgettext(DOMAIN, message)
 
 
+def language() -> str:
+    """The catalogue's language in the person's locale: ``zh``, else ``en``."""
+    return "zh" if _("Usage:") != "Usage:" else "en"
+
+
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name
     """Mark a message for the catalogue; it is translated where it is printed."""
     return message

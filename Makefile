@@ -1,0 +1,51 @@
+# vukey. `make help` lists the targets.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+JOBS   ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check test test-full bench messages docs clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/demo.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,pcsc,test,check]'
+	@touch $@
+
+demo: $(VENV)/demo.stamp  ## a key's first day in the terminal: needs no root, no pcscd, no compiler
+	@$(BIN)/vukey demo
+
+packages:
+	@PYTHON=$(PYTHON) sh tests/install-packages.sh
+
+check: packages $(VENV)/dev.stamp  ## what a reviewer's machine checks: ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+test: packages $(VENV)/dev.stamp  ## every test but the slow counts; as root it installs the system packages first
+	$(PYTEST) -n $(JOBS) -m "not slow" --cov --cov-report=term:skip-covered
+
+test-full: packages $(VENV)/dev.stamp  ## the slow counts too
+	$(PYTEST) -n $(JOBS)
+
+bench: packages $(VENV)/dev.stamp  ## speed, as ratios within one run
+	$(PYTEST) bench -p no:randomly -p no:xdist --benchmark-enable -s
+
+messages: $(VENV)/dev.stamp  ## collect the messages and compile the catalogues
+	$(BIN)/python tests/messages.py
+
+docs: $(VENV)/dev.stamp  ## write the generated pages of docs/ again
+	$(BIN)/python -m emulator.firmware.applets.gmt.reference > docs/commands.md
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -1,0 +1,86 @@
+"""Somebody at the key who is not a person: presses by rule, for scripts, tests and the demo."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from emulator.device import Device
+from emulator.firmware.confirm import Ask
+from emulator.hardware.buttons import Button
+from emulator.hardware.display import Screen
+
+Act = Callable[[Ask], None]
+"""What the operator does when the key begins to ask something."""
+
+
+class Operator:
+    """Watches the screen and acts, in a thread of its own, once for each thing that the key asks."""
+
+    def __init__(self, device: Device, act: Act) -> None:
+        self._device = device
+        self._act = act
+        self._asked: queue.SimpleQueue[Ask | None] = queue.SimpleQueue()
+        self._last: Ask | None = None
+        self._thread = threading.Thread(target=self._run, name="vukey-operator", daemon=True)
+
+    def __enter__(self) -> Operator:
+        self._look_away = self._device.on_screen(self._see)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._look_away()
+        self._asked.put(None)
+        self._thread.join()
+
+    def _see(self, screen: Screen) -> None:
+        ask = self._device.waiting
+        if ask is not None and ask is not self._last:
+            self._asked.put(ask)
+        self._last = ask
+
+    def _run(self) -> None:
+        while (ask := self._asked.get()) is not None:
+            self._act(ask)
+
+
+def read_and_press_ok(device: Device, ask: Ask) -> None:
+    """Page to the end, then press OK as often as the key wants it."""
+    for _ in range(device.screen.pages - 1):
+        device.press(Button.DOWN)
+    for _ in range(ask.presses):
+        device.press(Button.OK)
+
+
+class AutoApproval:
+    """``--approve``: OK after a while, or C at once. Nobody reads what is signed.
+
+    A code wanted on the keypad is left to time out: the rule does not know it.
+    """
+
+    def __init__(self, device: Device, rule: Literal["always", "never"] | float) -> None:
+        self._device = device
+        self._never = rule == "never"
+        dead = device.profile.confirm.ok_dead_ms / 1000
+        self._delay = max(rule if isinstance(rule, float) else 0.0, dead)
+        self._stopped = threading.Event()
+        self._operator = Operator(device, self._act)
+
+    def __enter__(self) -> AutoApproval:
+        self._operator.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._operator.__exit__()
+
+    def _act(self, ask: Ask) -> None:
+        if ask.digits:
+            return
+        if self._never:
+            self._device.press(Button.CANCEL)
+        elif not self._stopped.wait(self._delay) and self._device.waiting is ask:
+            read_and_press_ok(self._device, ask)

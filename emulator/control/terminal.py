@@ -1,0 +1,142 @@
+"""The key in a terminal: its screen drawn live, its buttons on the keyboard."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from emulator.device import Device, NoSuchButtonError
+from emulator.hardware.buttons import Button
+from emulator.hardware.display import Geometry, Screen, ScreenKind, cells
+from protocols.i18n import _
+
+_KEYS = {
+    b"\r": Button.OK,
+    b"\n": Button.OK,
+    b"\x1b": Button.CANCEL,
+    b"c": Button.CANCEL,
+    b"C": Button.CANCEL,
+    b"\x7f": Button.CANCEL,
+    b"\x1b[A": Button.UP,
+    b"\x1bOA": Button.UP,
+    b"\x1b[B": Button.DOWN,
+    b"\x1bOB": Button.DOWN,
+    **{str(digit).encode(): Button(str(digit)) for digit in range(10)},
+}
+_ESCAPE_SEQUENCE = 3
+
+
+def draw(screen: Screen, geometry: Geometry | None) -> Panel:
+    """A screen as a panel of the display's size; a key without a display shows its light."""
+    if geometry is None:
+        lit = screen.kind is ScreenKind.LIGHT
+        return Panel(Text("● " if lit else "○ ") + Text(screen.title), expand=False)
+    rows = [*screen.lines[: geometry.rows - 1]]
+    rows += [""] * (geometry.rows - 1 - len(rows))
+    rows.append(_foot(screen, geometry.columns))
+    text = "\n".join(row + " " * (geometry.columns - cells(row)) for row in rows)
+    return Panel(Text(text, style="black on bright_white"), expand=False)
+
+
+def _foot(screen: Screen, columns: int) -> str:
+    """The soft keys left and right, the page between them."""
+    if not screen.soft_keys:
+        return ""
+    left, right = screen.soft_keys[0], screen.soft_keys[-1]
+    page = f"{screen.page}/{screen.pages}" if screen.pages > 1 else ""
+    room = columns - cells(left) - cells(right)
+    return left + page.center(max(room, 0))[: max(room, 0)] + right
+
+
+def geometry_of(device: Device) -> Geometry | None:
+    """The display's size in characters, None without one."""
+    display = device.profile.display
+    return Geometry.of_pixels(display.width, display.height) if display else None
+
+
+class TerminalKey:
+    """Draws a device until it is closed, with one status line under it."""
+
+    def __init__(self, device: Device, console: Console) -> None:
+        self._device = device
+        self._geometry = geometry_of(device)
+        self._status = ""
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
+
+    def __enter__(self) -> TerminalKey:
+        self._live.start()
+        self._look_away = self._device.on_screen(lambda _: self._live.refresh())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._look_away()
+        self._live.stop()
+
+    def status(self, line: str) -> None:
+        """The line under the key."""
+        self._status = line
+        self._live.refresh()
+
+    def _render(self) -> Group:
+        help_line = _("Enter = OK, Esc = C, arrows = pages, digits = keypad, Ctrl-C = unplug and leave")
+        return Group(
+            draw(self._device.screen, self._geometry), Text(self._status), Text(help_line, style="dim")
+        )
+
+
+@contextmanager
+def keyboard(press: Callable[[Button], None]) -> Iterator[None]:
+    """Hand every button typed on the terminal to `press`, in a thread of its own."""
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    wake = os.eventfd(0, os.EFD_CLOEXEC)
+
+    def read() -> None:
+        while True:
+            ready, _, _ = select.select([descriptor, wake], [], [])
+            if wake in ready:
+                return
+            for button in _buttons(os.read(descriptor, 64)):
+                press(button)
+
+    thread = threading.Thread(target=read, name="vukey-keyboard", daemon=True)
+    tty.setcbreak(descriptor)
+    thread.start()
+    try:
+        yield
+    finally:
+        os.eventfd_write(wake, 1)
+        thread.join()
+        os.close(wake)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _buttons(typed: bytes) -> Iterator[Button]:
+    """The buttons in what was read at once: escape sequences whole, everything else byte by byte."""
+    while typed:
+        length = _ESCAPE_SEQUENCE if typed[:_ESCAPE_SEQUENCE] in _KEYS else 1
+        if (button := _KEYS.get(typed[:length])) is not None:
+            yield button
+        typed = typed[length:]
+
+
+def pressing(device: Device) -> Callable[[Button], None]:
+    """A person's presses; a button that the model lacks does nothing."""
+
+    def press(button: Button) -> None:
+        with contextlib.suppress(NoSuchButtonError):
+            device.press(button)
+
+    return press

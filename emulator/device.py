@@ -1,0 +1,301 @@
+"""The device: a profile, its hardware and its firmware behind one lock. Links and controls hold it, nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from emulator.firmware.card import Answer, Card
+from emulator.firmware.confirm import Ask, Decision, Prompt
+from emulator.firmware.core import Core
+from emulator.hardware.buttons import DIGITS, Button
+from emulator.hardware.clock import Clock, SystemClock, Timer
+from emulator.hardware.display import Screen, ScreenKind
+from emulator.hardware.entropy import Entropy, OsEntropy
+from emulator.hardware.storage import MemoryStorage, Storage
+from emulator.profiles import Profile
+from protocols.errors import VukeyError
+from protocols.i18n import N_
+from protocols.sw import SW
+
+_OFF = Screen(ScreenKind.IDLE, "", ())
+
+
+class NotPoweredError(VukeyError):
+    """An APDU reached a key without power."""
+
+
+class PowerLostError(VukeyError):
+    """Reset, power-off or removal ended a command that was waiting for a person (E11)."""
+
+
+class NoSuchButtonError(VukeyError):
+    """The model has no such button."""
+
+
+class Exchange:
+    """One APDU from its arrival to its answer.
+
+    ``response`` is None while the key waits for a person.
+    """
+
+    __slots__ = ("_device", "_done", "_listener", "interrupted", "response")
+
+    def __init__(self, device: Device, response: bytes | None = None) -> None:
+        self._device = device
+        self._done: threading.Event | None = None if response is not None else threading.Event()
+        self._listener: Callable[[], None] | None = None
+        self.response = response
+        self.interrupted = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was answered or interrupted."""
+        return self.response is not None or self.interrupted
+
+    def wait(self) -> bytes:
+        """The response, as soon as there is one. The key's own time-out bounds the wait.
+
+        :raises PowerLostError: power was lost meanwhile.
+        """
+        if self._done is not None:
+            self._done.wait()
+        if self.response is None:
+            raise PowerLostError(N_("the key was removed or reset before it answered"))
+        return self.response
+
+    def on_end(self, listener: Callable[[], None]) -> None:
+        """Call `listener` once it has ended, in whatever thread ends it; at once if it has."""
+        with self._device.lock:
+            if not self.ended:
+                self._listener = listener
+                return
+        listener()
+
+    def abandon(self) -> None:
+        """The link that carried it is gone: stop waiting for the person."""
+        self._device.abandon(self)
+
+    def _end(self, response: bytes | None) -> None:
+        self.response = response
+        self.interrupted = response is None
+        if self._done is not None:
+            self._done.set()
+        if self._listener is not None:
+            self._listener()
+
+
+class Device:
+    """A key. Everything that reaches it goes through one lock; a wait for a person holds no lock.
+
+    :param profile: which model.
+    :param serial: the number printed on its back; made up after the model's scheme if None.
+    :raises ProfileError: the serial number does not follow the model's scheme.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        serial: str | None = None,
+        *,
+        storage: Storage | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        entropy = entropy or OsEntropy()
+        self.profile = profile
+        self.serial = serial or profile.new_serial(entropy.bytes(32))
+        profile.check_serial(self.serial)
+        self.clock: Clock = clock or SystemClock()
+        self.lock = threading.RLock()
+        self.screen = _OFF
+        self._listeners: list[Callable[[Screen], None]] = []
+        self._storage = storage or MemoryStorage()
+        self._core = Core(profile, self.serial, self._storage, entropy, self._show)
+        self._card = Card(self._core)
+        self._powered = False
+        self._pending: tuple[Exchange, Answer] | None = None
+        self._prompt: Prompt | None = None
+        self._timer: Timer | None = None
+
+    # Power
+
+    @property
+    def powered(self) -> bool:
+        """Whether the host has powered the key."""
+        return self._powered
+
+    def power_on(self) -> bytes:
+        """Power, or a warm reset when there is power already; the ATR."""
+        with self.lock:
+            self._interrupt()
+            self._powered = True
+            self._card.reset()
+        return self.profile.atr
+
+    reset = power_on
+
+    def power_off(self) -> None:
+        """Power-off, eject, removal, loss of the link: nothing volatile survives (E11)."""
+        with self.lock:
+            if self._powered:
+                self._interrupt()
+                self._card.reset()
+                self._powered = False
+                self._show(_OFF)
+
+    def close(self) -> None:
+        """Power off and let go of the memory."""
+        with self.lock:
+            self.power_off()
+            self._storage.close()
+
+    # The wire
+
+    def begin(self, apdu: bytes) -> Exchange:
+        """Hand over an APDU; it runs until it is answered or waits for a person.
+
+        While one waits, every further APDU is answered *busy* (6FF6) at once and disturbs nothing.
+
+        :raises NotPoweredError: no power.
+        """
+        with self.lock:
+            if not self._powered:
+                raise NotPoweredError(N_("the key has no power: reset it first"))
+            if self._pending is not None:
+                return self.refuse_busy()
+            result = self._card.run(apdu)
+            if isinstance(result, bytes):
+                return Exchange(self, result)
+            exchange = Exchange(self)
+            self._pending = (exchange, result)
+            self._ask(next(result))
+            return exchange
+
+    def refuse_busy(self) -> Exchange:
+        """What an APDU gets while the key is somebody else's: *busy* (6FF6)."""
+        return Exchange(self, self._core.dialect.private_sw.get(SW.BUSY, SW.BUSY).to_bytes(2))
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Hand over an APDU and wait for its answer.
+
+        :raises NotPoweredError: no power.
+        :raises PowerLostError: power was lost meanwhile.
+        """
+        return self.begin(apdu).wait()
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Stop waiting on behalf of an exchange whose link is gone."""
+        with self.lock:
+            if self._pending is not None and self._pending[0] is exchange:
+                self._interrupt()
+                self._core.show_idle()
+
+    # The person
+
+    @property
+    def buttons(self) -> tuple[Button, ...]:
+        """The buttons that this model has."""
+        named = tuple(Button(name) for name in self.profile.buttons)
+        return named + (DIGITS if self.profile.keypad else ())
+
+    @property
+    def waiting(self) -> Ask | None:
+        """What the key asks a person now."""
+        prompt = self._prompt
+        return prompt.ask if prompt else None
+
+    def press(self, button: Button | str) -> None:
+        """Press a button. With nothing asked, nothing happens.
+
+        :raises NoSuchButtonError: the model has none of that name.
+        """
+        if button not in self.buttons:
+            known = ", ".join(self.buttons) or "-"
+            raise NoSuchButtonError(
+                N_("this model has no button {button}; it has: {known}"), button=str(button), known=known
+            )
+        with self.lock:
+            prompt = self._prompt
+            if prompt is None:
+                return
+            decision = prompt.press(Button(button), self.clock.now())
+            if decision is None:
+                self._show(prompt.screen)
+            else:
+                self._resume(decision)
+
+    def type(self, digits: str) -> None:
+        """Press the keypad's digits one after the other.
+
+        :raises NoSuchButtonError: no keypad, or not a digit.
+        """
+        for digit in digits:
+            self.press(digit)
+
+    def on_screen(self, listener: Callable[[Screen], None]) -> Callable[[], None]:
+        """Call `listener` with every screen from now on; returns what ends that.
+
+        It is called in the thread that changed the screen, under the device's lock: it must not block.
+        """
+        with self.lock:
+            self._listeners.append(listener)
+
+        def remove() -> None:
+            with self.lock:
+                self._listeners.remove(listener)
+
+        return remove
+
+    # Inside, under the lock
+
+    def _show(self, screen: Screen) -> None:
+        self.screen = screen
+        for listener in tuple(self._listeners):
+            listener(screen)
+
+    def _ask(self, ask: Ask) -> None:
+        core = self._core
+        prompt = Prompt(ask, self.profile.confirm, core.geometry, core.texts, self.clock.now())
+        self._prompt = prompt
+        self._timer = self.clock.call_at(prompt.deadline, lambda: self._expire(prompt))
+        self._show(prompt.screen)
+
+    def _expire(self, prompt: Prompt) -> None:
+        with self.lock:
+            if self._prompt is prompt:
+                self._resume(prompt.expired)
+
+    def _forget_prompt(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._prompt = self._timer = None
+
+    def _resume(self, decision: Decision) -> None:
+        """Give the waiting command its decision; it answers or asks the next thing."""
+        if self._pending is None:
+            return
+        exchange, answer = self._pending
+        self._forget_prompt()
+        try:
+            ask = answer.send(decision)
+        except StopIteration as done:
+            self._pending = None
+            self._core.show_idle()
+            exchange._end(done.value)
+        except BaseException:  # the power was cut: nobody may wait for an answer that will not come
+            self._pending = None
+            exchange._end(None)
+            raise
+        else:
+            self._ask(ask)
+
+    def _interrupt(self) -> None:
+        """Close the waiting command, which wipes what it held."""
+        if self._pending is None:
+            return
+        exchange, answer = self._pending
+        self._pending = None
+        self._forget_prompt()
+        answer.close()
+        exchange._end(None)

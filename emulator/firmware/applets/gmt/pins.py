@@ -1,0 +1,150 @@
+"""PIN commands of GM/T 0017 §9.2: the counter goes down before every comparison (E4)."""
+
+from __future__ import annotations
+
+from emulator.firmware.applets.gmt.table import Call, Need, Table
+from emulator.firmware.catalogue import Application
+from emulator.firmware.confirm import Ask, Waiting
+from emulator.firmware.core import Core
+from emulator.firmware.decisions import require_press
+from emulator.firmware.refused import Refused
+from emulator.profiles import is_weak_pin
+from protocols import pin
+from protocols.gmt import LONG_PIN_FIELD, PIN_FIELD, Ins, PinInfo, PinType
+from protocols.sw import SW
+
+TABLE = Table()
+
+_TYPES = tuple(PinType)
+_HANDLE = 2
+_AROUND_NEW_PIN = _HANDLE + pin.MAC_LENGTH
+_NEW_PIN = (_AROUND_NEW_PIN + PIN_FIELD, _AROUND_NEW_PIN + LONG_PIN_FIELD)
+_FAILURES = (SW.NO_CHALLENGE, SW.PIN_WRONG, SW.PIN_LOCKED)
+
+
+@TABLE.command(Ins.GET_PIN_INFO, Need.APPLICATION, p2=_TYPES, lc=_HANDLE)
+def get_pin_info(core: Core, call: Call) -> bytes:
+    """GetPINInfo: tries at most, tries left, whether it is the initial PIN."""
+    pin_type = PinType(call.command.p2)
+    tries, left = core.secure_element.tries(call.application.pin_slot(pin_type))
+    return PinInfo(tries, left, core.pin_is_initial(call.application, pin_type)).encode()
+
+
+@TABLE.command(
+    Ins.VERIFY_PIN,
+    Need.APPLICATION,
+    p2=_TYPES,
+    lc=_HANDLE + pin.BLOCK_LENGTH,
+    answers=(*_FAILURES, SW.CANCELLED, SW.TIMED_OUT),
+)
+def verify_pin(core: Core, call: Call) -> Waiting:
+    """VerifyPIN: with few tries left a press comes first, and a refused press costs no try (E5)."""
+    challenge = _challenge(core)
+    pin_type = PinType(call.command.p2)
+    slot = call.application.pin_slot(pin_type)
+    core.session.log_out(call.application, pin_type)
+    yield from _press_when_few_tries_are_left(core, slot, pin_type)
+    core.secure_element.verify_pin(slot, challenge, call.body, core.dialect.pin_block)
+    core.session.log_in(call.application, pin_type)
+    return b""
+
+
+def _press_when_few_tries_are_left(core: Core, slot: str, pin_type: PinType) -> Waiting:
+    _, left = core.secure_element.tries(slot)
+    limit = core.profile.pin.user.extra_press_at
+    if pin_type is PinType.USER and core.has_confirm and 0 < left <= limit:
+        text = f"{core.texts.pin_tries}{left}"
+        yield from require_press(Ask(text, presses=1))
+    return b""
+
+
+@TABLE.command(
+    Ins.CHANGE_PIN,
+    Need.APPLICATION,
+    mac=True,
+    p2=_TYPES,
+    lc=_NEW_PIN,
+    answers=(*_FAILURES, SW.WRONG_LENGTH, SW.WRONG_DATA),
+)
+def change_pin(core: Core, call: Call) -> bytes:
+    """ChangePIN: the new PIN enciphered and MACed under the old one; a failure ends the login."""
+    pin_type = PinType(call.command.p2)
+    slot = call.application.pin_slot(pin_type)
+    logged_in = core.session.logged_in(call.application, pin_type)
+    core.session.log_out(call.application, pin_type)
+    new_pin = _open_new_pin(core, call, slot)
+    _accept(core, call.application, pin_type, new_pin, slot)
+    if logged_in:
+        core.session.log_in(call.application, pin_type)
+    return b""
+
+
+@TABLE.command(
+    Ins.UNBLOCK_PIN,
+    Need.APPLICATION,
+    mac=True,
+    lc=_NEW_PIN,
+    answers=(*_FAILURES, SW.WRONG_LENGTH, SW.WRONG_DATA),
+)
+def unblock_pin(core: Core, call: Call) -> bytes:
+    """UnblockPIN: a new user PIN under the administrator's; it logs nobody in."""
+    slot = call.application.pin_slot(PinType.ADMIN)
+    new_pin = _open_new_pin(core, call, slot)
+    _accept(core, call.application, PinType.USER, new_pin, slot)
+    core.session.log_out(call.application, PinType.USER)
+    return b""
+
+
+@TABLE.command(Ins.CLEAR_SECURE_STATE, Need.APPLICATION, lc=_HANDLE)
+def clear_secure_state(core: Core, call: Call) -> bytes:
+    """ClearSecureState: the application's PINs are verified no longer."""
+    core.session.log_out(call.application)
+    return b""
+
+
+def _challenge(core: Core) -> bytes:
+    challenge = core.session.take_challenge(pin.CHALLENGE_LENGTH)
+    if challenge is None:
+        raise Refused(SW.NO_CHALLENGE)
+    return challenge
+
+
+def _open_new_pin(core: Core, call: Call, slot: str) -> bytes:
+    """The new PIN out of a protected command; the MAC's key is the slot's PIN."""
+    data = call.command.data
+    widths = (PIN_FIELD, LONG_PIN_FIELD) if core.profile.pin.user.max > PIN_FIELD else (PIN_FIELD,)
+    if len(data) - _AROUND_NEW_PIN not in widths:
+        raise Refused(SW.WRONG_LENGTH)
+    cipher = data[_HANDLE : -pin.MAC_LENGTH]
+    padded = core.secure_element.open_protected(slot, _challenge(core), call.command.header, data, cipher)
+    return padded.rstrip(b"\0")
+
+
+def _accept(core: Core, application: Application, pin_type: PinType, new_pin: bytes, opened_by: str) -> None:
+    """Store a new PIN; the slot that opened the command gets its tries back either way."""
+    if not acceptable(core, pin_type, new_pin):
+        core.secure_element.restore_tries(opened_by)
+        raise Refused(SW.WRONG_DATA)
+    slot = application.pin_slot(pin_type)
+    tries, _ = core.secure_element.tries(slot)
+    with core.change() as transaction:
+        core.secure_element.put_tries_back(transaction, opened_by)
+        core.secure_element.set_pin(
+            transaction, slot, new_pin, tries, initial=is_initial(core, pin_type, new_pin)
+        )
+
+
+def is_initial(core: Core, pin_type: PinType, new_pin: bytes) -> bool:
+    """Whether a PIN is the one that the profile's keys leave the factory with."""
+    rules = core.profile.pin
+    return new_pin == (rules.user.initial if pin_type is PinType.USER else rules.admin.initial).encode()
+
+
+def acceptable(core: Core, pin_type: PinType, new_pin: bytes) -> bool:
+    """Whether the profile's rules take a new PIN: length (B2, C5, E6), and weakness where the key judges it."""
+    rules = core.profile.pin.user
+    if pin_type is PinType.ADMIN:
+        return bool(new_pin)
+    return rules.min <= len(new_pin) <= rules.max and not (
+        rules.weak == "refuse" and is_weak_pin(new_pin.decode("latin-1"))
+    )

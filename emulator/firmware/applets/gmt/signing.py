@@ -1,0 +1,145 @@
+"""Signing and verifying of GM/T 0017 §9.6: the key shows what it signs (E1, E2, E9) and signs what it showed."""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+
+from emulator.firmware.applets.gmt.table import Call, Need, Table
+from emulator.firmware.confirm import Waiting
+from emulator.firmware.core import Core
+from emulator.firmware.refused import Refused
+from emulator.firmware.secure_element import HASHES
+from emulator.firmware.showing import show_digest, show_message
+from protocols import sm2
+from protocols.gmt import ContainerType, Fields, HashAlgorithm, Ins, LayoutError, PinType, SignInput, u32
+from protocols.sw import SW
+
+TABLE = Table()
+
+_TWO_HANDLES = 4
+_INPUTS = tuple(SignInput)
+_PREPADDED = 0
+_HASH_CODES = (_PREPADDED, *HashAlgorithm)
+_SIGN = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.PIN_CHANGED, Need.ACTIVATED)
+_ON_SCREEN = (
+    SW.KEY_NOT_FOUND,
+    SW.CANCELLED,
+    SW.TIMED_OUT,
+    SW.MESSAGE_REFUSED,
+    SW.DIGEST_REFUSED,
+)
+
+
+@TABLE.command(
+    Ins.RSA_SIGN_DATA,
+    *_SIGN,
+    p1=_INPUTS,
+    p2=_HASH_CODES,
+    lc=(_TWO_HANDLES + 1, None),
+    answers=(SW.WRONG_LENGTH, *_ON_SCREEN),
+)
+def rsa_sign_data(core: Core, call: Call) -> Waiting:
+    """RSASignData: P1=01 a message (P2 its hash, 00 = SHA-256); P1=02 a digest of P2, or data to pad (P2=00)."""
+    _start(core, call, ContainerType.RSA)
+    data, code = call.body, call.command.p2
+    if call.command.p1 == SignInput.MESSAGE:
+        code = code or HashAlgorithm.SHA256
+        yield from show_message(core, data)
+        data = _hash(code, data)
+    else:
+        if code and len(data) != HASHES[code].digest_size:
+            raise Refused(SW.WRONG_LENGTH)
+        yield from show_digest(core, data)
+    with core.signing():
+        digest_of = None if code == _PREPADDED else code
+        return core.secure_element.sign_rsa(call.container.sign_key, data, digest_of)
+
+
+@TABLE.command(
+    Ins.ECC_SIGN_DATA, *_SIGN, p1=_INPUTS, lc=(_TWO_HANDLES + 1, None), answers=(SW.WRONG_LENGTH, *_ON_SCREEN)
+)
+def ecc_sign_data(core: Core, call: Call) -> Waiting:
+    """ECCSignData: P1=01 a message, hashed with Z of the default ID; P1=02 a digest e. Answers bits ‖ r ‖ s."""
+    _start(core, call, ContainerType.ECC)
+    slot, digest = call.container.sign_key, call.body
+    if call.command.p1 == SignInput.MESSAGE:
+        yield from show_message(core, digest)
+        digest = sm2.message_digest(core.secure_element.sm2_public(slot), digest)
+    else:
+        if len(digest) != sm2.SIZE:
+            raise Refused(SW.WRONG_LENGTH)
+        yield from show_digest(core, digest)
+    with core.signing():
+        signature = core.secure_element.sign_sm2(slot, digest)
+    return u32(sm2.BITS, core.dialect) + signature.encode()
+
+
+def _start(core: Core, call: Call, kind: ContainerType) -> None:
+    """The container must hold such a pair; a login that lasts for one signature is spent now (E8)."""
+    if call.container.type is not kind:
+        raise Refused(SW.KEY_NOT_FOUND)
+    if core.profile.pin.user.cache == "per-sign":
+        core.session.log_out(call.application, PinType.USER)
+
+
+def _hash(code: int, message: bytes) -> bytes:
+    state = hashes.Hash(HASHES[code])
+    state.update(message)
+    return state.finalize()
+
+
+@TABLE.command(
+    Ins.RSA_VERIFY,
+    p1=_INPUTS,
+    p2=_HASH_CODES,
+    lc=(1, None),
+    answers=(SW.WRONG_LENGTH, SW.VERIFICATION_FAILED),
+)
+def rsa_verify(core: Core, call: Call) -> bytes:
+    """RSAVerify: under the public key in the data; P1 and P2 as in RSASignData."""
+    try:
+        fields = Fields(call.body, core.dialect)
+        modulus = fields.take(fields.number(4) // 8)
+        exponent, data, signature = fields.number(4), fields.counted(), fields.counted()
+        fields.end()
+    except LayoutError:
+        raise Refused(SW.WRONG_LENGTH) from None
+    code = call.command.p2
+    if call.command.p1 == SignInput.MESSAGE:
+        code = code or HashAlgorithm.SHA256
+        data = _hash(code, data)
+    _verify_rsa(rsa.RSAPublicNumbers(exponent, int.from_bytes(modulus)), data, signature, code)
+    return b""
+
+
+def _verify_rsa(numbers: rsa.RSAPublicNumbers, data: bytes, signature: bytes, code: int) -> None:
+    try:
+        key = numbers.public_key()
+        if code:
+            key.verify(signature, data, padding.PKCS1v15(), utils.Prehashed(HASHES[code]))
+        elif key.recover_data_from_signature(signature, padding.PKCS1v15(), None) != data:
+            raise InvalidSignature
+    except (InvalidSignature, ValueError):  # ValueError: no usable public key, or data of another size
+        raise Refused(SW.VERIFICATION_FAILED) from None
+
+
+@TABLE.command(Ins.ECC_VERIFY, lc=(1, None), answers=(SW.WRONG_LENGTH, SW.WRONG_DATA, SW.VERIFICATION_FAILED))
+def ecc_verify(core: Core, call: Call) -> bytes:
+    """ECCVerify: a digest e of 32 bytes under the public key in the data."""
+    try:
+        fields = Fields(call.body, core.dialect)
+        bits, point, digest = fields.number(4), fields.take(2 * sm2.SIZE), fields.counted()
+        signature = sm2.Signature.parse(fields.rest())
+    except (LayoutError, sm2.Sm2Error):
+        raise Refused(SW.WRONG_LENGTH) from None
+    if bits != sm2.BITS or len(digest) != sm2.SIZE:
+        raise Refused(SW.WRONG_DATA)
+    try:
+        key = sm2.PublicKey.parse(point)
+    except sm2.Sm2Error:
+        raise Refused(SW.WRONG_DATA) from None
+    if not sm2.verify(key, digest, signature):
+        raise Refused(SW.VERIFICATION_FAILED)
+    return b""

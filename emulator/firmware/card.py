@@ -1,0 +1,109 @@
+"""The card: parses each APDU once, routes it, turns refusals into status words, hands long answers out in pieces."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+
+from emulator.firmware.applets.gmt import GmtApplet
+from emulator.firmware.confirm import Ask, Decision
+from emulator.firmware.core import Core
+from emulator.firmware.refused import Refused
+from emulator.hardware.storage import StateError
+from protocols.apdu import MAX_RESPONSE_DATA, ApduError, Command, encode_response, parse_command
+from protocols.gmt import CLA_MAC, CLA_PLAIN
+from protocols.sw import SW
+
+_log = logging.getLogger(__name__)
+
+_CLA_ISO = 0x00
+_INS_SELECT = 0xA4
+_OK = SW.OK.to_bytes(2)
+
+Answer = Generator[Ask, Decision, bytes]
+"""An APDU under way: yields what it asks a person, returns the response APDU."""
+
+
+class Card:
+    """Reset, routing and chaining above the applets."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._gmt = GmtApplet(core)
+        self._chain: tuple[Command, bytes] | None = None
+        self._private = {int(sw): other for sw, other in core.dialect.private_sw.items()}
+        self._piece = min(core.profile.max_apdu_data, MAX_RESPONSE_DATA)
+
+    def reset(self) -> None:
+        """Power-on or warm reset: nothing volatile survives."""
+        self._chain = None
+        self._core.start()
+
+    def run(self, apdu: bytes) -> bytes | Answer:
+        """A response APDU at once, or a generator that waits for a person."""
+        try:
+            command = parse_command(apdu)
+        except ApduError:
+            self._chain = None
+            return self._status(SW.WRONG_LENGTH)
+        rest, self._chain = self._remaining(command), None
+        if rest is not None:
+            return self._pieces(command, rest)
+        try:
+            result = self._route(command)
+            if isinstance(result, bytes):
+                return self._pieces(command, result)
+            return self._start(command, result)
+        except (Refused, StateError) as failure:
+            return self._failed(failure)
+
+    def _route(self, command: Command) -> bytes | Answer:
+        if command.cla in (CLA_PLAIN, CLA_MAC):
+            return self._gmt.run(command)
+        if command.cla == _CLA_ISO:
+            raise Refused(SW.NOT_FOUND if command.ins == _INS_SELECT else SW.INS_NOT_SUPPORTED)
+        raise Refused(SW.CLA_NOT_SUPPORTED)
+
+    def _start(self, command: Command, waiting: Answer) -> bytes | Answer:
+        """Run to the first question; most commands never ask one."""
+        try:
+            ask = next(waiting)
+        except StopIteration as done:
+            return self._pieces(command, done.value)
+        return self._wait(command, waiting, ask)
+
+    def _wait(self, command: Command, waiting: Answer, ask: Ask) -> Answer:
+        try:
+            while True:
+                decision = yield ask
+                ask = waiting.send(decision)
+        except StopIteration as done:
+            return self._pieces(command, done.value)
+        except (Refused, StateError) as failure:
+            return self._failed(failure)
+        finally:
+            waiting.close()
+
+    def _failed(self, failure: Refused | StateError) -> bytes:
+        if isinstance(failure, Refused):
+            return self._status(failure.sw)
+        _log.error("the key's memory could not be written: %s", failure)
+        return self._status(SW.MEMORY_FAILURE)
+
+    def _status(self, sw: int) -> bytes:
+        return self._private.get(sw, sw).to_bytes(2)
+
+    def _remaining(self, command: Command) -> bytes | None:
+        """What is left of the last answer, if this is the same command again."""
+        if self._chain is None:
+            return None
+        before, rest = self._chain
+        return rest if before[:5] == command[:5] else None
+
+    def _pieces(self, command: Command, data: bytes) -> bytes:
+        """As much as the host takes and one APDU holds; 6A9E says that more remains."""
+        limit = self._piece if command.le is None else min(self._piece, command.le)
+        if len(data) <= limit:
+            return data + _OK
+        self._chain = (command, data[limit:])
+        return encode_response(data[:limit], SW.MORE_DATA)

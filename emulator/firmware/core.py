@@ -1,0 +1,89 @@
+"""What every applet works with: the key's memory, its secrets, its session and its face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from emulator.firmware.catalogue import Application, Catalogue, Container
+from emulator.firmware.screens import texts
+from emulator.firmware.secure_element import SecureElement, initial_mark
+from emulator.firmware.session import Session
+from emulator.hardware.display import Geometry, Screen, ScreenKind
+from emulator.hardware.entropy import Entropy
+from emulator.hardware.storage import Storage, Transaction
+from emulator.profiles import Profile
+from protocols.dialect import dialect_named
+from protocols.gmt import PinType
+
+_NO_DISPLAY = Geometry(columns=16, rows=4)
+
+
+class Core:
+    """The firmware's common ground.
+
+    :param show: puts a screen on the display.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        serial: str,
+        storage: Storage,
+        entropy: Entropy,
+        show: Callable[[Screen], None],
+    ) -> None:
+        self.profile = profile
+        self.serial = serial
+        self.entropy = entropy
+        self.show = show
+        self.dialect = dialect_named(profile.dialect)
+        self.catalogue = Catalogue(storage)
+        self.secure_element = SecureElement(storage, entropy)
+        self.session = Session()
+        display = profile.display
+        self.geometry = Geometry.of_pixels(display.width, display.height) if display else _NO_DISPLAY
+        self.charset = display.charset if display else "gb18030"
+        self.texts = texts(display.language if display else "zh")
+        self.has_confirm = profile.confirm.presses > 0 and "ok" in profile.buttons
+
+    def start(self) -> None:
+        """Power-on and reset: read the memory again, forget the rest, show the idle screen."""
+        self.catalogue.reload()
+        self.secure_element.forget()
+        self.session = Session()
+        self.show_idle()
+
+    @contextmanager
+    def change(self) -> Iterator[Transaction]:
+        """One durable change of the key's memory, all or nothing."""
+        with self.catalogue.change() as transaction:
+            yield transaction
+        self.secure_element.forget()
+
+    def show_idle(self) -> None:
+        """The bank's name and the connection's state (E10)."""
+        name = self.profile.display.idle if self.profile.display else ""
+        self.show(Screen(ScreenKind.IDLE, name, (name, self.texts.connected)))
+
+    @contextmanager
+    def signing(self) -> Iterator[None]:
+        """A first-generation key has no screen: its light blinks while it signs (E10)."""
+        if self.profile.display:
+            yield
+            return
+        self.show(Screen(ScreenKind.LIGHT, self.texts.signing, (self.texts.signing,)))
+        yield
+        self.show_idle()
+
+    def pin_is_initial(self, application: Application, pin_type: PinType) -> bool:
+        """Whether the PIN is still the initial one (E3)."""
+        return self.catalogue.has(initial_mark(application.pin_slot(pin_type)))
+
+    def must_change_pin(self, application: Application) -> bool:
+        """Whether the initial PIN blocks everything but its change (B2, E3)."""
+        return self.profile.pin.user.must_change and self.pin_is_initial(application, PinType.USER)
+
+    def is_activated(self, container: Container) -> bool:
+        """Whether the container may sign; in mode `bank` the key knows nothing of activation (A6)."""
+        return self.profile.activation == "bank" or self.catalogue.has(container.activated_mark)

@@ -1,0 +1,55 @@
+"""The texts on the key's own screen; their language is the profile's (E10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Every text that a key shows of its own."""
+
+    connected: str
+    confirm_transfer: str
+    confirm_message: str
+    confirm_digest: str
+    digest: str
+    enter_code: str
+    pin_tries: str
+    press_again: str
+    signing: str
+    soft_keys: tuple[str, ...]
+
+
+_TEXTS = {
+    "zh": Texts(
+        connected="已连接",
+        confirm_transfer="请核对交易",
+        confirm_message="请核对信息",
+        confirm_digest="请确认签名",
+        digest="摘要:",
+        enter_code="请输入激活码",
+        pin_tries="密码剩余次数:",
+        press_again="请再按一次OK",
+        signing="签名中",
+        soft_keys=("C取消", "OK确认"),
+    ),
+    "en": Texts(
+        connected="connected",
+        confirm_transfer="Check transfer",
+        confirm_message="Check message",
+        confirm_digest="Confirm signing",
+        digest="Digest:",
+        enter_code="Activation code",
+        pin_tries="PIN tries left:",
+        press_again="Press OK again",
+        signing="signing",
+        soft_keys=("C=no", "OK=yes"),
+    ),
+}
+
+
+def texts(language: Literal["zh", "en"]) -> Texts:
+    """The texts in the profile's language."""
+    return _TEXTS[language]

@@ -1,0 +1,75 @@
+"""What the key remembers between commands and forgets at reset: challenge, logins, open handles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from emulator.firmware.catalogue import Application, Catalogue, Container
+from protocols.gmt import PinType
+
+_APPLICATION_BASE = 0x1000
+_CONTAINER_BASE = 0x3000
+
+
+@dataclass(slots=True)
+class Session:
+    """The volatile state. Handles are two opaque bytes; they die at reset (docs/facts.md G9)."""
+
+    challenge: bytes | None = None
+    device_authenticated: bool = False
+    logins: set[tuple[int, PinType]] = field(default_factory=set)
+    applications: dict[bytes, str] = field(default_factory=dict)
+    containers: dict[bytes, tuple[str, str]] = field(default_factory=dict)
+
+    def take_challenge(self, *lengths: int) -> bytes | None:
+        """The challenge, used up by being taken; None when there is none of these lengths."""
+        challenge, self.challenge = self.challenge, None
+        return challenge if challenge is not None and len(challenge) in lengths else None
+
+    def open_application(self, application: Application) -> bytes:
+        """Its handle; the same one while it stays open."""
+        handle = (_APPLICATION_BASE + application.id).to_bytes(2)
+        self.applications[handle] = application.name
+        return handle
+
+    def open_container(self, container: Container, application: Application) -> bytes:
+        """Its handle; the same one while it stays open."""
+        for handle, place in self.containers.items():
+            if place == (application.name, container.name):
+                return handle
+        number = _CONTAINER_BASE + 1
+        while number.to_bytes(2) in self.containers:
+            number += 1
+        handle = number.to_bytes(2)
+        self.containers[handle] = (application.name, container.name)
+        return handle
+
+    def application(self, catalogue: Catalogue, handle: bytes) -> Application | None:
+        """The open application behind a handle."""
+        return catalogue.applications.get(self.applications.get(handle, ""))
+
+    def container(self, application: Application, handle: bytes) -> Container | None:
+        """The open container behind a handle, if it belongs to the application."""
+        owner, name = self.containers.get(handle, ("", ""))
+        return application.containers.get(name) if owner == application.name else None
+
+    def close_application(self, application: Application) -> None:
+        """Forget its handles."""
+        self.applications = {h: name for h, name in self.applications.items() if name != application.name}
+        self.containers = {h: place for h, place in self.containers.items() if place[0] != application.name}
+
+    def close_container(self, application: Application, name: str) -> None:
+        """Forget a container's handle."""
+        self.containers = {h: p for h, p in self.containers.items() if p != (application.name, name)}
+
+    def logged_in(self, application: Application, pin_type: PinType) -> bool:
+        """Whether a PIN of the application is verified."""
+        return (application.id, pin_type) in self.logins
+
+    def log_in(self, application: Application, pin_type: PinType) -> None:
+        """Remember a verified PIN."""
+        self.logins.add((application.id, pin_type))
+
+    def log_out(self, application: Application, *pin_types: PinType) -> None:
+        """Forget verified PINs; all of the application's when none is named."""
+        self.logins -= {(application.id, pin_type) for pin_type in pin_types or PinType}

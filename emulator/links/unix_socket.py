@@ -1,0 +1,173 @@
+"""The key's own unix socket: vpcd's frames, several clients, one lock between them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from pathlib import Path
+
+from emulator.device import Device, Exchange
+from emulator.links.framed import FramedConnection
+from protocols.errors import VukeyError
+from protocols.i18n import N_
+from protocols.vpcd import Control
+
+_BACKLOG = 16
+_MAX_CLIENTS = 16
+_MAX_PATH = 107
+"""Longest path of a unix socket on Linux."""
+GRANTED, HELD = b"\x00", b"\x01"
+"""Answers to LOCK."""
+
+
+class SocketLinkError(VukeyError):
+    """The unix socket cannot be made."""
+
+
+class SocketLink:
+    """Listens on a path of mode 0600. Power stays on while any client is there; the last one takes it along."""
+
+    def __init__(self, device: Device, path: Path) -> None:
+        self._device = device
+        self._path = path
+        self._guard = threading.Lock()
+        self._clients: dict[_Client, FramedConnection] = {}
+        self._owner: _Client | None = None
+        self._thread = threading.Thread(target=self._accept, name="vukey-socket", daemon=True)
+
+    def start(self) -> None:
+        """Listen.
+
+        :raises SocketLinkError: the path is too long, or another key lives there.
+        """
+        if len(os.fsencode(self._path)) > _MAX_PATH:
+            raise SocketLinkError(N_("{path} is too long for a unix socket"), path=self._path)
+        _remove_dead_socket(self._path)
+        self._listener = socket.socket(socket.AF_UNIX)
+        before = os.umask(0o177)
+        try:
+            self._listener.bind(str(self._path))
+        finally:
+            os.umask(before)
+        self._listener.listen(_BACKLOG)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Send every client away and remove the path."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        with self._guard:
+            connections = list(self._clients.values())
+        for connection in connections:
+            connection.close()
+        for client in list(self._clients):
+            client.thread.join()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            client = _Client(self)
+            with self._guard:
+                if len(self._clients) >= _MAX_CLIENTS:
+                    connection.close()
+                    continue
+                self._clients[client] = FramedConnection(connection, client)
+            client.thread.start()
+
+    def serve(self, client: _Client) -> None:
+        """A client's thread, from its first frame to its last."""
+        self._clients[client].serve()
+        with self._guard:
+            del self._clients[client]
+            if self._owner is client:
+                self._owner = None
+            if not self._clients:
+                self._device.power_off()
+
+    def lock(self, client: _Client) -> bytes:
+        """Give the key to one client, if nobody has it."""
+        with self._guard:
+            if self._owner in (None, client):
+                self._owner = client
+                return GRANTED
+            return HELD
+
+    def unlock(self, client: _Client) -> None:
+        """Give the key back."""
+        with self._guard:
+            if self._owner is client:
+                self._owner = None
+
+    def is_free_for(self, client: _Client) -> bool:
+        """Whether no other client holds the lock."""
+        return self._owner in (None, client)
+
+    @property
+    def device(self) -> Device:
+        """The key."""
+        return self._device
+
+
+class _Client:
+    """One client's view of the key."""
+
+    def __init__(self, link: SocketLink) -> None:
+        self._link = link
+        self._exchange: Exchange | None = None
+        self.thread = threading.Thread(target=link.serve, args=(self,), name="vukey-client", daemon=True)
+
+    def control(self, control: Control) -> bytes | None:
+        """Power, reset, ATR and the lock; nobody resets a key that another client is using."""
+        device = self._link.device
+        if control is Control.LOCK:
+            return self._link.lock(self)
+        if control is Control.UNLOCK:
+            self._link.unlock(self)
+        elif control is Control.POWER_ON and not device.powered:
+            device.power_on()
+        elif control in (Control.RESET, Control.POWER_OFF) and self._may_reset:
+            device.reset()
+        elif control is Control.ATR:
+            return device.profile.atr if self._may_reset else b""
+        return None
+
+    def begin(self, apdu: bytes) -> Exchange:
+        """Hand an APDU over; *busy* while another client holds the lock."""
+        device = self._link.device
+        if not self._link.is_free_for(self):
+            return device.refuse_busy()
+        if not device.powered:
+            device.power_on()
+        self._exchange = device.begin(apdu)
+        return self._exchange
+
+    @property
+    def _may_reset(self) -> bool:
+        mine = self._exchange is not None and not self._exchange.ended
+        return self._link.is_free_for(self) and (mine or self._link.device.waiting is None)
+
+
+def _remove_dead_socket(path: Path) -> None:
+    """Make room after a key that was killed.
+
+    :raises SocketLinkError: a living key answers there, or it is no socket.
+    """
+    if not path.exists():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except OSError:
+            raise SocketLinkError(N_("{path} is in the way and is no socket of a key"), path=path) from None
+    raise SocketLinkError(N_("a key with this serial number is running already ({path})"), path=path)

@@ -1,0 +1,127 @@
+"""What the values of one profile owe each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import reduce
+from itertools import pairwise
+from operator import xor
+
+from emulator.profiles import errors
+from emulator.profiles.errors import ProfileError
+from emulator.profiles.model import Profile
+
+
+def check(profile: Profile) -> None:
+    """Hold the values of a profile against each other.
+
+    :raises ProfileError: naming the first one that does not fit.
+    """
+    for each in _CHECKS:
+        each(profile)
+
+
+def is_well_formed_atr(atr: bytes) -> bool:
+    """Whether the bytes are one whole answer to reset, ISO/IEC 7816-3 section 8.2.
+
+    TS, T0, the TDi chain, the number of historical bytes, and TCK exactly when a protocol but T=0 is offered.
+    """
+    if not 2 <= len(atr) <= 33 or atr[0] not in (0x3B, 0x3F):
+        return False
+    last, indicator, protocols = 1, atr[1], set()
+    while True:
+        last += (indicator >> 4).bit_count()
+        if not indicator & 0x80:
+            break
+        if last >= len(atr):
+            return False
+        indicator = atr[last]
+        protocols.add(indicator & 0x0F)
+    has_tck = bool(protocols - {0})
+    if len(atr) != last + 1 + (atr[1] & 0x0F) + has_tck:
+        return False
+    return not has_tck or reduce(xor, atr[1:]) == 0
+
+
+def is_weak_pin(pin: str) -> bool:
+    """Whether all characters are equal, or each is the next after (or before) the one before it (E6)."""
+    steps = {ord(after) - ord(before) for before, after in pairwise(pin)}
+    return len(steps) <= 1 and steps <= {0, 1, -1}
+
+
+def _refuse(profile: Profile, template: str, path: str, **values: object) -> ProfileError:
+    return ProfileError(template, profile=profile.id, path=path, **values)
+
+
+def _atr(profile: Profile) -> None:
+    if not is_well_formed_atr(profile.atr):
+        raise _refuse(profile, errors.BAD_ATR, "atr")
+
+
+def _serial(profile: Profile) -> None:
+    try:
+        pattern = re.compile(profile.serial_pattern, re.ASCII)
+    except re.error as error:
+        raise _refuse(profile, errors.BAD_PATTERN, "serial_pattern", reason=error) from None
+    for digit in "0123456789":
+        serial = profile.serial_template.replace("#", digit)
+        if not pattern.fullmatch(serial):
+            raise _refuse(profile, errors.TEMPLATE_MISFIT, "serial_template", serial=serial)
+
+
+def _pin_lengths(profile: Profile) -> None:
+    user = profile.pin.user
+    if user.min > user.max:
+        raise _refuse(profile, errors.OUT_OF_RANGE, "pin.user.min", found=user.min, low=1, high=user.max)
+    if len(user.initial) > user.max:
+        raise _refuse(profile, errors.BAD_LENGTH, "pin.user.initial", low=1, high=user.max)
+
+
+def _ready_pin(profile: Profile) -> None:
+    user, pin = profile.pin.user, profile.ready_user_pin
+    if not user.min <= len(pin) <= user.max:
+        raise _refuse(profile, errors.BAD_LENGTH, "ready_user_pin", low=user.min, high=user.max)
+    if is_weak_pin(pin) or pin == user.initial:
+        raise _refuse(profile, errors.WEAK_READY_PIN, "ready_user_pin")
+
+
+def _idle_screen(profile: Profile) -> None:
+    if profile.display is None:
+        return
+    try:
+        profile.display.idle.encode(profile.display.charset)
+    except UnicodeEncodeError:
+        charset = profile.display.charset
+        raise _refuse(profile, errors.UNDRAWABLE, "display.idle", charset=charset) from None
+
+
+def _buttons(profile: Profile) -> None:
+    if len(set(profile.buttons)) != len(profile.buttons):
+        raise _refuse(profile, errors.REPEATED, "buttons")
+    confirm, extra_press_at = profile.confirm, profile.pin.user.extra_press_at
+    _need(profile, "confirm.presses", confirm.presses, "ok" in profile.buttons, "buttons: ok")
+    _need(profile, "pin.user.extra_press_at", extra_press_at, "ok" in profile.buttons, "buttons: ok")
+    _need(
+        profile,
+        "confirm.must_page_to_end",
+        confirm.must_page_to_end,
+        "down" in profile.buttons,
+        "buttons: down",
+    )
+    _need(profile, "activation", profile.activation == "keypad", profile.keypad, "keypad")
+
+
+def _need(profile: Profile, path: str, wanted: int, given: bool, needed: str) -> None:
+    if wanted and not given:
+        raise _refuse(profile, errors.NEEDS, path, found=wanted, needed=needed)
+
+
+_CHECKS: tuple[Callable[[Profile], None], ...] = (
+    _atr,
+    _serial,
+    _pin_lengths,
+    _ready_pin,
+    _idle_screen,
+    _buttons,
+)

@@ -1,0 +1,192 @@
+"""A key that is up: its memory, its links and the file that says where it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.device import Device
+from emulator.hardware.storage import MemoryStorage, StateError, Storage
+from emulator.hardware.storage_sqlite import SqliteStorage
+from emulator.links.unix_socket import SocketLink
+from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, LinkState, VpcdLink, tcp_slots
+from emulator.profiles import Profile, load_profile, load_profile_file
+from protocols.errors import VukeyError
+from protocols.i18n import N_
+from protocols.runfile import RunFile, run_directory
+
+_IDENTITY = "identity"
+_DEFAULT_PROFILE = "bocom-2g-tendyron"
+
+
+class LinkError(VukeyError):
+    """``--link`` cannot be understood or set up."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """One ``--link``: its kind, and for vpcd where it listens."""
+
+    kind: str
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+
+    def __str__(self) -> str:
+        return f"vpcd:{self.host}:{self.port}" if self.kind == "vpcd" else self.kind
+
+
+def parse_link(text: str) -> LinkSpec:
+    """``vpcd``, ``vpcd:HOST:PORT`` or ``socket``.
+
+    :raises LinkError: anything else.
+    """
+    kind, _, where = text.partition(":")
+    if kind == "socket" and not where:
+        return LinkSpec("socket")
+    host, _, port = where.rpartition(":")
+    if kind == "vpcd" and not where:
+        return LinkSpec("vpcd")
+    if kind == "vpcd" and host and port.isdecimal() and 0 < int(port) < 0xFFFF:
+        return LinkSpec("vpcd", host.strip("[]"), int(port))
+    raise LinkError(N_("--link {text}: expected vpcd, vpcd:HOST:PORT or socket"), text=text)
+
+
+def open_device(profile_name: str | None, state: Path | None, serial: str | None) -> Device:
+    """The key of a state file, or a new one.
+
+    :param profile_name: an id, or the path of a TOML file; None takes the state file's, else the usual model.
+    :raises StateError: the file is damaged, foreign, in use, or belongs to another model or number.
+    :raises ProfileError: no such model, or the serial number does not follow its scheme.
+    """
+    storage: Storage = SqliteStorage(state) if state else MemoryStorage()
+    try:
+        kept = json.loads(storage.read(_IDENTITY) or b"{}")
+        name = profile_name or kept.get("source") or _DEFAULT_PROFILE
+        profile = load_model(name)
+        for wanted, key in ((profile.id, "profile"), (serial, "serial")):
+            if wanted and wanted != kept.get(key, wanted):
+                raise StateError(
+                    N_("{file} holds a key of {kept}, not of {wanted}"),
+                    file=state, kept=kept[key], wanted=wanted,
+                )  # fmt: skip
+        device = Device(profile, kept.get("serial") or serial, storage=storage)
+        if not kept:
+            source = name if name == profile.id else str(Path(name).resolve())
+            identity = {"profile": profile.id, "source": source, "serial": device.serial}
+            with storage.transaction() as transaction:
+                transaction.put(_IDENTITY, json.dumps(identity).encode())
+    except BaseException:
+        storage.close()
+        raise
+    return device
+
+
+def load_model(name: str) -> Profile:
+    """A shipped model by its id, or a user's own by the path of its TOML file.
+
+    :raises ProfileError: neither.
+    """
+    return load_profile_file(name) if "/" in name or name.endswith(".toml") else load_profile(name)
+
+
+class RunningKey:
+    """A device with its links.
+
+    :param on_status: told of every change of a link, in the link's thread.
+    """
+
+    def __init__(
+        self, device: Device, links: list[LinkSpec], on_status: Callable[[LinkSpec, LinkState, int], None]
+    ) -> None:
+        self.device = device
+        self.specs = tuple(links)
+        self._on_status = on_status
+        self._unready = set(links)
+        self._changed = threading.Condition()
+        self._links: list[VpcdLink | SocketLink] = []
+        self._directory = run_directory(os.environ, Path.home())
+        self._run_path = self._directory / f"{device.serial}.json"
+
+    @property
+    def socket_path(self) -> Path | None:
+        """Where the unix socket is, None without that link."""
+        wanted = any(spec.kind == "socket" for spec in self.specs)
+        return self._directory / f"{self.device.serial}.sock" if wanted else None
+
+    @property
+    def run_file(self) -> RunFile:
+        """What others are told of this key."""
+        links = tuple(str(spec) for spec in self.specs)
+        socket = str(self.socket_path) if self.socket_path else None
+        return RunFile(os.getpid(), self.device.serial, self.device.profile.id, links, socket)
+
+    def start(self) -> None:
+        """Start the links and write the run file.
+
+        :raises LinkError: the run directory is not ours alone.
+        :raises SocketLinkError: a key of this serial number is running already.
+        """
+        _private_directory(self._directory)
+        for spec in self.specs:
+            link = self._make(spec)
+            link.start()
+            self._links.append(link)
+            if spec.kind == "socket":
+                self._ready(spec)
+        _write_private(self._run_path, self.run_file.encode())
+
+    def wait_until_ready(self, seconds: float | None) -> bool:
+        """Whether every link can be used, within a time; None waits for ever."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._unready, seconds)
+
+    def stop(self) -> None:
+        """Pull the key out of everything and remove the run file."""
+        for link in self._links:
+            link.close()
+        self._run_path.unlink(missing_ok=True)
+        self.device.close()
+
+    def _make(self, spec: LinkSpec) -> VpcdLink | SocketLink:
+        if spec.kind == "socket":
+            return SocketLink(self.device, self._directory / f"{self.device.serial}.sock")
+
+        def on_state(state: LinkState, slot: int) -> None:
+            if state is LinkState.PLUGGED:
+                self._ready(spec)
+            self._on_status(spec, state, slot)
+
+        return VpcdLink(self.device, tcp_slots(spec.host, spec.port), on_state)
+
+    def _ready(self, spec: LinkSpec) -> None:
+        with self._changed:
+            self._unready.discard(spec)
+            self._changed.notify_all()
+
+
+def _private_directory(path: Path) -> None:
+    """Make the run directory, 0700 and ours.
+
+    :raises LinkError: somebody else could reach into it.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise LinkError(
+            N_("{path} must be a directory of yours that nobody else can enter: chmod 700"), path=path
+        )
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Replace a file in one step, mode 0600."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    temporary.replace(path)

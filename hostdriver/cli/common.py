@@ -1,0 +1,131 @@
+"""Options and small helpers that the commands of ``vukey host`` share."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hostdriver.errors import KeyNotFoundError, NotFoundError, SeveralKeysError
+from hostdriver.gmt import Container, GmtSession
+from hostdriver.secrets import read_secret
+from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm
+from protocols.i18n import N_, _
+from protocols.sw import SW
+
+
+class Algorithm(StrEnum):
+    """``--alg``."""
+
+    RSA = "rsa"
+    SM2 = "sm2"
+
+
+class Hash(StrEnum):
+    """``--hash``, for RSA."""
+
+    SHA256 = "sha256"
+    SHA1 = "sha1"
+    SM3 = "sm3"
+
+    @property
+    def code(self) -> HashAlgorithm:
+        """Its number in the commands."""
+        return HashAlgorithm[self.name]
+
+
+_TYPES = {Algorithm.RSA: ContainerType.RSA, Algorithm.SM2: ContainerType.ECC}
+
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="VUKEY_TOKEN",
+        metavar="KEY",
+        help=_("Which key: pcsc[:READER] or socket[:SERIAL]; without it, the one key found."),
+    ),
+]
+ApplicationOption = Annotated[
+    str | None,
+    typer.Option("--application", metavar="NAME", help=_("Application on the key; default: the only one.")),
+]
+ContainerOption = Annotated[
+    str | None, typer.Option("--container", metavar="NAME", help=_("Container; default: the one that fits."))
+]
+AlgorithmOption = Annotated[Algorithm | None, typer.Option("--alg", help=_("Kind of key pair to use."))]
+JsonOption = Annotated[bool, typer.Option("--json", help=_("Print JSON for scripts."))]
+PinFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pin-file", metavar="FILE", help=_("File that holds the PIN; else VUKEY_PIN or a prompt.")
+    ),
+]
+NewPinFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--new-pin-file",
+        metavar="FILE",
+        help=_("File that holds the new PIN; else VUKEY_NEW_PIN or a prompt."),
+    ),
+]
+AdminOption = Annotated[bool, typer.Option("--admin", help=_("The administrator PIN instead of the user's."))]
+DigestOption = Annotated[
+    bool,
+    typer.Option("--digest/--message", help=_("FILE holds a ready digest (raw or hex), not the message.")),
+]
+HashOption = Annotated[Hash, typer.Option("--hash", help=_("Hash for RSA signatures."))]
+InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")]
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def tell(message: str) -> None:
+    """A line for a person, beside the output."""
+    typer.echo(message, err=True)
+
+
+def only(names: list[str], wanted: str | None, option: str) -> str:
+    """The wanted name, else the only one."""
+    if wanted is not None:
+        return wanted
+    if not names:
+        raise NotFoundError(SW.NOT_FOUND)
+    if len(names) > 1:
+        joined = ", ".join(names)
+        raise SeveralKeysError(
+            N_("several fit; choose one with {option}: {names}"), option=option, names=joined
+        )
+    return names[0]
+
+
+def open_application(session: GmtSession, name: str | None) -> ApplicationInfo:
+    """Open the named application, else the only one."""
+    return session.open_application(only(session.applications(), name, "--application"))
+
+
+def find_container(
+    session: GmtSession, application: ApplicationInfo, name: str | None, algorithm: Algorithm | None
+) -> Container:
+    """The named container, or the only one with a key pair of the wanted kind."""
+    fitting = []
+    for candidate in session.containers(application) if name is None else [name]:
+        info = session.container_info(application, candidate)
+        fits = info.type == _TYPES[algorithm] if algorithm else info.sign_bits > 0
+        if fits:
+            fitting.append(candidate)
+    if not fitting:
+        raise KeyNotFoundError(SW.KEY_NOT_FOUND)
+    return session.open_container(application, only(fitting, name, "--alg / --container"))
+
+
+def read_pin(file: Path | None, admin: bool = False) -> str:
+    """The PIN, from wherever it is handed over."""
+    if admin:
+        return read_secret(N_("Administrator PIN"), "VUKEY_ADMIN_PIN", file)
+    return read_secret(N_("PIN"), "VUKEY_PIN", file)

@@ -1,0 +1,170 @@
+"""``vukey host pin`` and ``activate``."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hostdriver.cli.common import (
+    ApplicationOption,
+    ContainerOption,
+    PinFileOption,
+    TokenOption,
+    open_application,
+    read_pin,
+    tell,
+)
+from hostdriver.errors import ApduFailedError, Exit, HostError
+from hostdriver.gmt import Container, GmtSession
+from hostdriver.secrets import handed_over, read_secret
+from hostdriver.tokens import open_session
+from protocols.gmt import PinType
+from protocols.i18n import N_, _
+from protocols.sw import SW
+
+_STRONG_LENGTH = 10
+_RUN = 6
+_CODE_VARIABLE = "VUKEY_ACTIVATION_CODE"
+
+pin_app = typer.Typer(no_args_is_help=True, help=_("Verify, change or unblock the PIN."))
+
+NewPinFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--new-pin-file",
+        metavar="FILE",
+        help=_("File that holds the new PIN; else VUKEY_NEW_PIN or a prompt."),
+    ),
+]
+AdminOption = Annotated[bool, typer.Option("--admin", help=_("The administrator PIN instead of the user's."))]
+
+
+@pin_app.command("verify", help=_("Check the PIN; a wrong one costs a try."))
+def pin_verify(
+    token: TokenOption = None,
+    application: ApplicationOption = None,
+    admin: AdminOption = False,
+    pin_file: PinFileOption = None,
+) -> None:
+    with open_session(token) as session:
+        opened = open_application(session, application)
+        secret = read_pin(pin_file, admin)
+        session.verify_pin(opened, secret, PinType.ADMIN if admin else PinType.USER)
+    typer.echo(_("The PIN is right."))
+
+
+@pin_app.command("change", help=_("Change the PIN."))
+def pin_change(
+    token: TokenOption = None,
+    application: ApplicationOption = None,
+    admin: AdminOption = False,
+    pin_file: PinFileOption = None,
+    new_pin_file: NewPinFileOption = None,
+) -> None:
+    with open_session(token) as session:
+        opened = open_application(session, application)
+        old, new = read_pin(pin_file, admin), _read_new_pin(new_pin_file)
+        session.change_pin(opened, old, new, PinType.ADMIN if admin else PinType.USER)
+    typer.echo(_("The PIN was changed."))
+    _hint_if_weak(new)
+
+
+@pin_app.command(
+    "unblock", help=_("Set a new user PIN with the administrator PIN; a locked key works again.")
+)
+def pin_unblock(
+    token: TokenOption = None,
+    application: ApplicationOption = None,
+    admin_pin_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--admin-pin-file",
+            metavar="FILE",
+            help=_("File that holds the administrator PIN; else VUKEY_ADMIN_PIN or a prompt."),
+        ),
+    ] = None,
+    new_pin_file: NewPinFileOption = None,
+) -> None:
+    with open_session(token) as session:
+        opened = open_application(session, application)
+        admin, new = read_pin(admin_pin_file, admin=True), _read_new_pin(new_pin_file)
+        session.unblock_pin(opened, admin, new)
+    typer.echo(_("The user PIN was set and has all its tries."))
+    _hint_if_weak(new)
+
+
+def _read_new_pin(file: Path | None) -> str:
+    return read_secret(N_("New PIN"), "VUKEY_NEW_PIN", file, twice=True)
+
+
+def _hint_if_weak(pin: str) -> None:
+    """C7: shorter than 10, or 6 equal or consecutive characters; the host hints, the key accepts."""
+    if len(pin) < _STRONG_LENGTH or _has_run(pin):
+        tell(_("Hint: a PIN of 10 characters or more, without runs such as 123456 or 111111, is safer."))
+
+
+def _has_run(pin: str) -> bool:
+    codes = [ord(character) for character in pin]
+    steps = [after - before for before, after in pairwise(codes)]
+    windows = (steps[start : start + _RUN - 1] for start in range(len(steps) - _RUN + 2))
+    return any(set(window) in ({0}, {1}, {-1}) for window in windows)
+
+
+def activate(
+    token: TokenOption = None,
+    application: ApplicationOption = None,
+    container: ContainerOption = None,
+    code_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--code-file",
+            metavar="FILE",
+            help=_(
+                "File that holds the code, for keys that take it from the host; else VUKEY_ACTIVATION_CODE."
+            ),
+        ),
+    ] = None,
+) -> None:
+    with open_session(token) as session:
+        opened = open_application(session, application)
+        for name in [container] if container else session.containers(opened):
+            held = session.open_container(opened, name)
+            if _is_activated(session, held):
+                typer.echo(_("{name}: already activated.").format(name=name))
+            else:
+                _activate(session, held, code_file)
+                typer.echo(_("{name}: activated.").format(name=name))
+
+
+class NothingToActivateError(HostError):
+    """The key does not know the activation command."""
+
+    exit_code = Exit.NOT_FOUND
+
+
+def _is_activated(session: GmtSession, container: Container) -> bool:
+    try:
+        return session.activation_status(container)[0]
+    except ApduFailedError as error:
+        if error.sw != SW.INS_NOT_SUPPORTED:
+            raise
+        raise NothingToActivateError(
+            N_("this key knows nothing of activation: enter the code on the bank's page")
+        ) from None
+
+
+def _activate(session: GmtSession, container: Container, code_file: Path | None) -> None:
+    """On the key's keypad; from here where a code was handed over, or where the key has no keypad."""
+    if not handed_over(_CODE_VARIABLE, code_file):
+        tell(_("{name}: type the activation code on the key and press OK there.").format(name=container.name))
+        try:
+            session.activate_on_keypad(container)
+            return
+        except ApduFailedError as error:
+            if error.sw != SW.CONDITIONS_NOT_SATISFIED:
+                raise
+        tell(_("This key takes the code from here."))
+    session.activate(container, read_secret(N_("Activation code"), _CODE_VARIABLE, code_file))

@@ -1,0 +1,175 @@
+"""``vukey host list``, ``info`` and ``certs``."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hostdriver import certificates
+from hostdriver.cli.common import (
+    ApplicationOption,
+    ContainerOption,
+    JsonOption,
+    TokenOption,
+    open_application,
+    print_json,
+    tell,
+)
+from hostdriver.errors import HostError
+from hostdriver.gmt import GmtSession
+from hostdriver.tokens import find_tokens, open_session
+from protocols.gmt import ApplicationInfo, ContainerType, PinType
+from protocols.i18n import _
+
+
+def list_keys(as_json: JsonOption = False) -> None:
+    tokens = find_tokens()
+    if as_json:
+        print_json(
+            [
+                {
+                    "token": token.name,
+                    "serial": token.serial,
+                    "manufacturer": token.info.manufacturer if token.info else None,
+                    "issuer": token.info.issuer if token.info else None,
+                    "label": token.info.label if token.info else None,
+                    "busy": token.info is None,
+                }
+                for token in tokens
+            ]
+        )
+        return
+    if not tokens:
+        tell(_("No key found. Plug one in, or start a virtual one: vukey up --profile bocom-2g-tendyron"))
+        return
+    table = Table(_("Key (--token)"), _("Serial number"), _("Maker"), _("Bank"), _("Label"))
+    for token in tokens:
+        info = token.info
+        texts = (info.manufacturer, info.issuer, info.label) if info else (_("in use"), "", "")
+        table.add_row(token.name, token.serial, *texts)
+    Console().print(table)
+
+
+def _pin_facts(session: GmtSession, application: ApplicationInfo, pin_type: PinType) -> dict[str, Any]:
+    info = session.pin_info(application, pin_type)
+    return {"tries": info.tries, "left": info.left, "initial": info.initial}
+
+
+def _container_facts(session: GmtSession, application: ApplicationInfo, name: str) -> dict[str, Any]:
+    info = session.container_info(application, name)
+    facts: dict[str, Any] = {
+        "name": name,
+        "type": ContainerType(info.type).name.replace("ECC", "SM2"),
+        "bits": info.sign_bits,
+        "certificate": info.sign_certificate,
+        "activated": None,
+        "activation_tries": None,
+    }
+    try:
+        activated, tries = session.activation_status(session.open_container(application, name))
+    except HostError:  # a key of the bank's own activation, or another maker's, does not know the command
+        return facts
+    return facts | {"activated": activated, "activation_tries": tries}
+
+
+def _application_facts(session: GmtSession, name: str) -> dict[str, Any]:
+    application = session.open_application(name)
+    return {
+        "name": name,
+        "user_pin": _pin_facts(session, application, PinType.USER),
+        "admin_pin": _pin_facts(session, application, PinType.ADMIN),
+        "containers": [
+            _container_facts(session, application, container) for container in session.containers(application)
+        ],
+    }
+
+
+def info(token: TokenOption = None, as_json: JsonOption = False) -> None:
+    with open_session(token) as session:
+        device = session.device_info()
+        facts = {
+            "token": session.transport.name,
+            "serial": device.serial,
+            "manufacturer": device.manufacturer,
+            "issuer": device.issuer,
+            "label": device.label,
+            "hardware_version": ".".join(map(str, device.hardware_version)),
+            "firmware_version": ".".join(map(str, device.firmware_version)),
+            "max_apdu_data": device.max_apdu_data,
+            "free_space": device.free_space,
+            "applications": [_application_facts(session, name) for name in session.applications()],
+        }
+    if as_json:
+        print_json(facts)
+    else:
+        _print_info(facts)
+
+
+def _print_info(facts: dict[str, Any]) -> None:
+    typer.echo(f"{facts['serial']}  {facts['manufacturer']}, {facts['issuer']}  ({facts['token']})")
+    for application in facts["applications"]:
+        user = application["user_pin"]
+        initial = _(", still the initial one") if user["initial"] else ""
+        tries = _("PIN: {left} of {tries} tries left").format(**user)
+        typer.echo(f"  {application['name']}: {tries}{initial}")
+        for container in application["containers"]:
+            certificate = _("certificate") if container["certificate"] else _("no certificate")
+            activated = {True: _(", activated"), False: _(", not activated"), None: ""}[
+                container["activated"]
+            ]
+            typer.echo(
+                f"    {container['name']}: {container['type']} {container['bits']}, {certificate}{activated}"
+            )
+
+
+def certs(
+    token: TokenOption = None,
+    application: ApplicationOption = None,
+    container: ContainerOption = None,
+    pem: Annotated[bool, typer.Option("--pem", help=_("Print them as PEM."))] = False,
+    as_json: JsonOption = False,
+) -> None:
+    found: dict[str, bytes] = {}
+    with open_session(token) as session:
+        opened = open_application(session, application)
+        for name in [container] if container else session.containers(opened):
+            if session.container_info(opened, name).sign_certificate:
+                found[name] = session.export_certificate(session.open_container(opened, name))
+    if pem:
+        typer.echo("".join(ssl.DER_cert_to_PEM_cert(der) for der in found.values()), nl=False)
+    elif as_json:
+        print_json([_certificate_facts(name, certificates.describe(der)) for name, der in found.items()])
+    elif not found:
+        tell(_("There is no certificate on the key."))
+    else:
+        for name, der in found.items():
+            _print_certificate(name, certificates.describe(der))
+
+
+def _certificate_facts(container: str, certificate: certificates.Certificate) -> dict[str, Any]:
+    return {
+        "container": container,
+        "algorithm": certificate.algorithm,
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "serial_number": certificate.serial_number,
+        "not_before": certificate.not_before.isoformat(),
+        "not_after": certificate.not_after.isoformat(),
+        "sha256": certificate.fingerprint,
+    }
+
+
+def _print_certificate(name: str, certificate: certificates.Certificate) -> None:
+    typer.echo(f"{name}: {certificate.algorithm}")
+    for label, value in (
+        (_("subject"), certificate.subject),
+        (_("issuer"), certificate.issuer),
+        (_("number"), certificate.serial_number),
+        (_("valid"), f"{certificate.not_before:%Y-%m-%d} … {certificate.not_after:%Y-%m-%d}"),
+        ("SHA-256", certificate.fingerprint),
+    ):
+        typer.echo(f"  {label}: {value}")

@@ -1,0 +1,133 @@
+"""``vukey host sign`` and ``verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hostdriver import certificates
+from hostdriver.cli.common import (
+    Algorithm,
+    AlgorithmOption,
+    ApplicationOption,
+    ContainerOption,
+    Hash,
+    JsonOption,
+    PinFileOption,
+    TokenOption,
+    find_container,
+    open_application,
+    print_json,
+    read_pin,
+    tell,
+)
+from hostdriver.errors import HostError, VerificationFailedError
+from hostdriver.tokens import open_session
+from protocols.gmt import ContainerType, SignInput
+from protocols.i18n import N_, _
+from protocols.sw import SW
+
+DigestOption = Annotated[
+    bool,
+    typer.Option("--digest/--message", help=_("FILE holds a ready digest (raw or hex), not the message.")),
+]
+HashOption = Annotated[Hash, typer.Option("--hash", help=_("Hash for RSA signatures."))]
+InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")]
+
+
+class InputError(HostError):
+    """A file does not hold what it should."""
+
+
+def sign(
+    file: InputFile,
+    token: TokenOption = None,
+    application: ApplicationOption = None,
+    container: ContainerOption = None,
+    alg: AlgorithmOption = None,
+    digest: DigestOption = False,
+    hash_name: HashOption = Hash.SHA256,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help=_("Write the raw signature to a file.")),
+    ] = None,
+    pin_file: PinFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    data = _read_digest(file) if digest else file.read_bytes()
+    source = SignInput.DIGEST if digest else SignInput.MESSAGE
+    with open_session(token) as session:
+        opened = open_application(session, application)
+        held = find_container(session, opened, container, alg)
+        kind = session.container_info(opened, held.name).type
+        session.verify_pin(opened, read_pin(pin_file))
+        tell(_("Check the key's screen and press OK on the key."))
+        if kind == ContainerType.RSA:
+            signature = session.sign_rsa(held, data, source, hash_name.code)
+        else:
+            signature = session.sign_sm2(held, data, source).encode()
+    if output:
+        output.write_bytes(signature)
+    name = (Algorithm.RSA if kind == ContainerType.RSA else Algorithm.SM2).value
+    if as_json:
+        print_json({"alg": name, "container": held.name, "signature": signature.hex()})
+    elif not output:
+        typer.echo(signature.hex())
+
+
+def verify(
+    file: InputFile,
+    signature: Annotated[
+        str,
+        typer.Option(
+            "--signature",
+            metavar="SIG",
+            help=_("The signature: hex digits, or a file with it raw or in hex."),
+        ),
+    ],
+    token: TokenOption = None,
+    application: ApplicationOption = None,
+    container: ContainerOption = None,
+    alg: AlgorithmOption = None,
+    digest: DigestOption = False,
+    hash_name: HashOption = Hash.SHA256,
+) -> None:
+    with open_session(token) as session:
+        opened = open_application(session, application)
+        held = find_container(session, opened, container, alg)
+        key = session.public_key(held)
+    data = _read_digest(file) if digest else file.read_bytes()
+    check = certificates.verify_digest if digest else certificates.verify
+    if not check(key, data, _read_signature(signature), hash_name.code):
+        raise VerificationFailedError(SW.VERIFICATION_FAILED)
+    typer.echo(_("The signature is valid."))
+
+
+def _unhex(raw: bytes) -> bytes | None:
+    try:
+        return bytes.fromhex(raw.decode("ascii"))
+    except (UnicodeDecodeError, ValueError):
+        return None
+
+
+_DIGEST_SIZES = (20, 32)
+
+
+def _read_digest(file: Path) -> bytes:
+    raw = file.read_bytes()
+    digest = raw if len(raw) in _DIGEST_SIZES else _unhex(raw)
+    if digest is None or len(digest) not in _DIGEST_SIZES:
+        raise InputError(N_("{file} holds no digest: 20 or 32 bytes are wanted, raw or in hex"), file=file)
+    return digest
+
+
+def _read_signature(given: str) -> bytes:
+    if Path(given).is_file():
+        raw = Path(given).read_bytes()
+        return _unhex(raw) or raw
+    signature = _unhex(given.encode())
+    if not signature:
+        raise InputError(N_("--signature is neither hex nor a file: {given}"), given=given)
+    return signature

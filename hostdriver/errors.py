@@ -1,0 +1,255 @@
+"""What can go wrong on the host's side: a status word becomes a typed error, an error an exit code.
+
+The exit codes are a contract (docs/exit-codes.md).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, unique
+
+from protocols.errors import VukeyError
+from protocols.i18n import N_, _
+from protocols.sw import SW, describe
+
+
+@unique
+class Exit(IntEnum):
+    """Exit codes of ``vukey``."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NO_KEY = 3
+    SEVERAL_KEYS = 4
+    PIN_WRONG = 5
+    PIN_LOCKED = 6
+    INITIAL_PIN = 7
+    NOT_LOGGED_IN = 8
+    CANCELLED = 9
+    TIMED_OUT = 10
+    NOT_ACTIVATED = 11
+    MESSAGE_REFUSED = 12
+    DIGEST_REFUSED = 13
+    BUSY = 14
+    REMOVED = 15
+    NOT_FOUND = 16
+    ALREADY_EXISTS = 17
+    SIGNATURE_INVALID = 18
+    NOT_UNDERSTOOD = 19
+    NO_ROOM = 20
+    CODE_WRONG = 21
+    STATE_FILE = 22
+    MISSING_COMPONENT = 23
+
+
+class HostError(VukeyError):
+    """The base of the host's errors."""
+
+    exit_code = Exit.FAILED
+
+
+class ApduFailedError(HostError):
+    """The key answered a status word that has no type of its own."""
+
+    def __init__(self, sw: int) -> None:
+        super().__init__(N_("the key answered {sw}: {meaning}"), sw=f"{sw:04X}", meaning=describe(sw))
+        self.sw = sw
+
+    def localized(self) -> str:
+        """Its meaning is a message of the catalogue too."""
+        return _(self.message).format(sw=f"{self.sw:04X}", meaning=_(describe(self.sw)))
+
+
+class StatusError(HostError):
+    """A status word with a type: the message says what to do next."""
+
+    text = ""
+
+    def __init__(self, sw: int) -> None:
+        super().__init__(self.text)
+        self.sw = sw
+
+
+class NotLoggedInError(StatusError):
+    """6982."""
+
+    text = N_("the key wants its PIN (or device authentication) first")
+    exit_code = Exit.NOT_LOGGED_IN
+
+
+class PinLockedError(StatusError):
+    """6983."""
+
+    text = N_("the PIN is locked; unblock it with the administrator PIN: vukey host pin unblock")
+    exit_code = Exit.PIN_LOCKED
+
+
+class InitialPinError(StatusError):
+    """6FF3."""
+
+    text = N_("the key still has its initial PIN; change it first: vukey host pin change")
+    exit_code = Exit.INITIAL_PIN
+
+
+class CancelledError(StatusError):
+    """6FF0."""
+
+    text = N_("cancelled on the key")
+    exit_code = Exit.CANCELLED
+
+
+class ConfirmTimeoutError(StatusError):
+    """6FF1."""
+
+    text = N_("timed out: nobody pressed OK on the key in time; try again and press it")
+    exit_code = Exit.TIMED_OUT
+
+
+class NotActivatedError(StatusError):
+    """6FF2."""
+
+    text = N_("the key is not activated; enter its activation code: vukey host activate")
+    exit_code = Exit.NOT_ACTIVATED
+
+
+class ActivationUsedUpError(StatusError):
+    """6FF7."""
+
+    text = N_("no tries are left for the activation code; ask the bank for a new one")
+    exit_code = Exit.CODE_WRONG
+
+
+class MessageRefusedError(StatusError):
+    """6FF4."""
+
+    text = N_("the key cannot show this message, so it does not sign it")
+    exit_code = Exit.MESSAGE_REFUSED
+
+
+class DigestRefusedError(StatusError):
+    """6FF5."""
+
+    text = N_("this key signs no ready digests; hand it the message: --message")
+    exit_code = Exit.DIGEST_REFUSED
+
+
+class KeyBusyError(StatusError):
+    """6FF6."""
+
+    text = N_("the key is busy with another request; answer that one on the key, then try again")
+    exit_code = Exit.BUSY
+
+
+class NotFoundError(StatusError):
+    """6A82."""
+
+    text = N_("the key has no such application or container; see: vukey host info")
+    exit_code = Exit.NOT_FOUND
+
+
+class KeyNotFoundError(StatusError):
+    """6A88."""
+
+    text = N_("the container has no such key or certificate; see: vukey host info")
+    exit_code = Exit.NOT_FOUND
+
+
+class AlreadyExistsError(StatusError):
+    """6A89."""
+
+    text = N_("the key has that already")
+    exit_code = Exit.ALREADY_EXISTS
+
+
+class NoRoomError(StatusError):
+    """6A84."""
+
+    text = N_("the key has no room for it")
+    exit_code = Exit.NO_ROOM
+
+
+class VerificationFailedError(StatusError):
+    """6300."""
+
+    text = N_("the signature or cryptogram does not fit")
+    exit_code = Exit.SIGNATURE_INVALID
+
+
+class PinIncorrectError(HostError):
+    """63Cx; `left` tries remain."""
+
+    exit_code = Exit.PIN_WRONG
+
+    def __init__(self, left: int) -> None:
+        super().__init__(
+            N_("wrong PIN, {left} tries left") if left else N_("wrong PIN, no tries left: it is locked now"),
+            left=left,
+        )
+        self.left = left
+
+
+class CodeIncorrectError(HostError):
+    """63Cx of the activation command; `left` tries remain."""
+
+    exit_code = Exit.CODE_WRONG
+
+    def __init__(self, left: int) -> None:
+        super().__init__(N_("wrong activation code, {left} tries left"), left=left)
+        self.left = left
+
+
+class KeyRemovedError(HostError):
+    """The key, or the way to it, is gone."""
+
+    exit_code = Exit.REMOVED
+
+
+class NoKeyError(HostError):
+    """No key was found, or none of that name."""
+
+    exit_code = Exit.NO_KEY
+
+
+class SeveralKeysError(HostError):
+    """More than one key was found and none was named."""
+
+    exit_code = Exit.SEVERAL_KEYS
+
+
+class AnswerError(HostError):
+    """The key's answer does not have the layout that GM/T 0017 gives it."""
+
+    exit_code = Exit.NOT_UNDERSTOOD
+
+
+class MissingComponentError(HostError):
+    """An optional component is not installed."""
+
+    exit_code = Exit.MISSING_COMPONENT
+
+
+_TYPES: dict[int, type[StatusError]] = {
+    SW.NOT_LOGGED_IN: NotLoggedInError,
+    SW.PIN_LOCKED: PinLockedError,
+    SW.INITIAL_PIN: InitialPinError,
+    SW.CANCELLED: CancelledError,
+    SW.TIMED_OUT: ConfirmTimeoutError,
+    SW.NOT_ACTIVATED: NotActivatedError,
+    SW.ACTIVATION_USED_UP: ActivationUsedUpError,
+    SW.MESSAGE_REFUSED: MessageRefusedError,
+    SW.DIGEST_REFUSED: DigestRefusedError,
+    SW.BUSY: KeyBusyError,
+    SW.NOT_FOUND: NotFoundError,
+    SW.KEY_NOT_FOUND: KeyNotFoundError,
+    SW.ALREADY_EXISTS: AlreadyExistsError,
+    SW.NO_ROOM: NoRoomError,
+    SW.VERIFICATION_FAILED: VerificationFailedError,
+}
+
+
+def error_for(sw: int) -> HostError:
+    """The typed error of a status word other than 9000."""
+    if sw & 0xFFF0 == SW.PIN_WRONG:
+        return PinIncorrectError(sw & 0xF)
+    kind = _TYPES.get(sw)
+    return kind(sw) if kind else ApduFailedError(sw)

@@ -1,0 +1,148 @@
+"""A key in a PC/SC reader, through pyscard (extra ``pcsc``): any real CCID key, or a virtual one over vpcd."""
+
+from __future__ import annotations
+
+import contextlib
+from types import ModuleType
+from typing import Any
+
+from hostdriver.errors import HostError, KeyRemovedError, MissingComponentError, NoKeyError
+from protocols.i18n import N_
+
+
+class PcscError(HostError):
+    """PC/SC failed in a way that no other error names."""
+
+
+def _scard() -> ModuleType:
+    try:
+        from smartcard import scard
+    except ImportError:
+        raise MissingComponentError(
+            N_("PC/SC needs pyscard: pip install 'vukey[pcsc]' (with swig and libpcsclite-dev)")
+        ) from None
+    return scard  # type: ignore[no-any-return]
+
+
+def _check(code: int) -> None:
+    """Let success pass.
+
+    :raises HostError: the typed error of a PC/SC code.
+    """
+    scard = _scard()
+    if code == scard.SCARD_S_SUCCESS:
+        return
+    if code in (scard.SCARD_E_NO_SERVICE, scard.SCARD_E_SERVICE_STOPPED):
+        raise NoKeyError(N_("the PC/SC service is not running: start pcscd"))
+    if code in (scard.SCARD_E_UNKNOWN_READER, scard.SCARD_E_NO_SMARTCARD, scard.SCARD_E_NO_READERS_AVAILABLE):
+        raise NoKeyError(N_("there is no key in this reader; see: vukey host list"))
+    if code in _gone(scard):
+        raise KeyRemovedError(N_("the key was removed, or another program reset it: try again"))
+    raise PcscError(N_("PC/SC says: {text}"), text=scard.SCardGetErrorMessage(code))
+
+
+def _gone(scard: ModuleType) -> tuple[int, ...]:
+    return (
+        scard.SCARD_W_REMOVED_CARD,
+        scard.SCARD_W_RESET_CARD,
+        scard.SCARD_W_UNPOWERED_CARD,
+        scard.SCARD_W_UNRESPONSIVE_CARD,
+        scard.SCARD_E_READER_UNAVAILABLE,
+        scard.SCARD_E_NOT_TRANSACTED,
+        scard.SCARD_E_INVALID_HANDLE,
+        scard.SCARD_F_COMM_ERROR,
+    )
+
+
+def _context() -> Any:
+    scard = _scard()
+    code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+    _check(code)
+    return context
+
+
+def readers_with_a_card() -> list[str]:
+    """Names of the readers that hold a card, in PC/SC's order; empty when PC/SC has no readers.
+
+    :raises HostError: no pyscard, or PC/SC is not running.
+    """
+    scard = _scard()
+    context = _context()
+    try:
+        code, names = scard.SCardListReaders(context, [])
+        if code == scard.SCARD_E_NO_READERS_AVAILABLE:
+            return []
+        _check(code)
+        states = [(name, scard.SCARD_STATE_UNAWARE) for name in names]
+        code, states = scard.SCardGetStatusChange(context, 0, states)
+        _check(code)
+        return [name for name, state, _ in states if state & scard.SCARD_STATE_PRESENT]
+    finally:
+        scard.SCardReleaseContext(context)
+
+
+class PcscTransport:
+    """A connected card; a PC/SC transaction keeps other programs out from `open` to `close`."""
+
+    def __init__(self, context: Any, card: Any, protocol: int, reader: str) -> None:
+        scard = _scard()
+        self._context = context
+        self._card = card
+        self._request = scard.SCARD_PCI_T0 if protocol == scard.SCARD_PROTOCOL_T0 else scard.SCARD_PCI_T1
+        self._reader = reader
+        self._scard = scard
+
+    @classmethod
+    def open(cls, reader: str) -> PcscTransport:
+        """Connect to the card in a reader.
+
+        :raises NoKeyError: no such reader, or no card in it.
+        """
+        scard = _scard()
+        context = _context()
+        try:
+            protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
+            code, card, protocol = scard.SCardConnect(context, reader, scard.SCARD_SHARE_SHARED, protocols)
+            _check(code)
+            _check(scard.SCardBeginTransaction(card))
+        except BaseException:
+            scard.SCardReleaseContext(context)
+            raise
+        return cls(context, card, protocol, reader)
+
+    @property
+    def name(self) -> str:
+        """As ``--token`` takes it."""
+        return f"pcsc:{self._reader}"
+
+    def exchange(self, apdu: bytes) -> bytes:
+        """One APDU; blocks while the key waits for a person.
+
+        :raises KeyRemovedError: the key is gone.
+        """
+        code, answer = self._scard.SCardTransmit(self._card, self._request, list(apdu))
+        _check(code)  # before any look at the answer: after a failure it is uninitialised memory
+        return bytes(answer)
+
+    def reset(self) -> bytes:
+        """Reset the card; its ATR.
+
+        :raises KeyRemovedError: the key is gone.
+        """
+        scard = self._scard
+        protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
+        code, _ = scard.SCardReconnect(
+            self._card, scard.SCARD_SHARE_SHARED, protocols, scard.SCARD_RESET_CARD
+        )
+        _check(code)
+        code, _, _, _, atr = scard.SCardStatus(self._card)
+        _check(code)
+        return bytes(atr)
+
+    def close(self) -> None:
+        """End the transaction and disconnect; the card stays powered for others."""
+        scard = self._scard
+        with contextlib.suppress(scard.error):
+            scard.SCardEndTransaction(self._card, scard.SCARD_LEAVE_CARD)
+            scard.SCardDisconnect(self._card, scard.SCARD_LEAVE_CARD)
+            scard.SCardReleaseContext(self._context)

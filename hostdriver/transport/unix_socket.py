@@ -1,0 +1,123 @@
+"""A virtual key on its own unix socket, found through its run file."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from hostdriver.errors import KeyBusyError, KeyRemovedError, NoKeyError
+from protocols.errors import ProtocolError
+from protocols.i18n import N_
+from protocols.runfile import RunFile, run_directory
+from protocols.sw import SW
+from protocols.vpcd import Control, FrameDecoder, encode
+
+_CHUNK = 0x10000 + 2
+_GRANTED = b"\x00"
+
+
+def running_keys() -> list[RunFile]:
+    """The virtual keys of this user that listen on a socket, by serial number; dead ones are left out."""
+    found = []
+    for path in sorted(run_directory(os.environ, Path.home()).glob("*.json")):
+        try:
+            key = RunFile.decode(path.read_bytes())
+        except (OSError, ProtocolError):
+            continue
+        if key.socket and _answers(key.socket):
+            found.append(key)
+    return found
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
+
+
+class SocketTransport:
+    """An open connection to a virtual key; it holds the key's lock from `open` to `close`."""
+
+    def __init__(self, connection: socket.socket, name: str) -> None:
+        self._socket = connection
+        self._decoder = FrameDecoder()
+        self._frames: list[bytes] = []
+        self._name = name
+
+    @classmethod
+    def open(cls, path: Path | str, name: str | None = None) -> SocketTransport:
+        """Connect, lock and power the key.
+
+        :raises NoKeyError: nothing listens there.
+        :raises KeyBusyError: another program has the key.
+        """
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            raise NoKeyError(N_("no virtual key listens at {path}"), path=path) from None
+        transport = cls(connection, name or f"socket:{path}")
+        try:
+            if transport._ask(Control.LOCK) != _GRANTED:
+                raise KeyBusyError(SW.BUSY)
+            transport.reset()
+        except BaseException:
+            transport.close()
+            raise
+        return transport
+
+    @property
+    def name(self) -> str:
+        """As ``--token`` takes it."""
+        return self._name
+
+    def exchange(self, apdu: bytes) -> bytes:
+        """One APDU; blocks while the key waits for a person.
+
+        :raises KeyRemovedError: the key is gone.
+        """
+        self._send(apdu)
+        return self._receive()
+
+    def reset(self) -> bytes:
+        """Reset; the ATR.
+
+        :raises KeyRemovedError: the key is gone.
+        :raises KeyBusyError: it answers somebody else's request.
+        """
+        self._send(bytes((Control.POWER_ON,)))
+        self._send(bytes((Control.RESET,)))
+        atr = self._ask(Control.ATR)
+        if not atr:
+            raise KeyBusyError(SW.BUSY)
+        return atr
+
+    def close(self) -> None:
+        """Unlock by leaving."""
+        self._socket.close()
+
+    def _ask(self, control: Control) -> bytes:
+        self._send(bytes((control,)))
+        return self._receive()
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._socket.sendall(encode(frame))
+        except OSError:
+            raise _removed() from None
+
+    def _receive(self) -> bytes:
+        while not self._frames:
+            try:
+                data = self._socket.recv(_CHUNK)
+            except OSError:
+                raise _removed() from None
+            if not data:
+                raise _removed()
+            self._frames += self._decoder.feed(data)
+        return self._frames.pop(0)
+
+
+def _removed() -> KeyRemovedError:
+    return KeyRemovedError(N_("the virtual key has gone: start it again with vukey up"))

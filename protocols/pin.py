@@ -1,0 +1,61 @@
+"""The PIN protocol and line protection of GM/T 0017 (docs/facts.md G7–G12): SHA-1 key, SM4 cryptograms, SM4 MAC."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+CHALLENGE_LENGTH = 8
+MAC_LENGTH = 4
+BLOCK_LENGTH = 16
+
+
+def pin_key(pin: bytes) -> bytes:
+    """The 16-byte key of a PIN: the head of SHA-1 over the PIN, zero-padded to at least 16 bytes."""
+    return hashlib.sha1(pin.ljust(BLOCK_LENGTH, b"\0"), usedforsecurity=False).digest()[:BLOCK_LENGTH]
+
+
+def _sm4_ecb(key: bytes) -> Cipher[modes.ECB]:
+    return Cipher(algorithms.SM4(key), modes.ECB())  # noqa: S305 - the standard's mode
+
+
+def encrypt_blocks(key: bytes, plain: bytes) -> bytes:
+    """SM4-ECB over whole 16-byte blocks."""
+    encryptor = _sm4_ecb(key).encryptor()
+    return encryptor.update(plain) + encryptor.finalize()
+
+
+def decrypt_blocks(key: bytes, cipher: bytes) -> bytes:
+    """SM4-ECB, the other way."""
+    decryptor = _sm4_ecb(key).decryptor()
+    return decryptor.update(cipher) + decryptor.finalize()
+
+
+def verify_cryptogram(key: bytes, challenge: bytes, pin_block: Literal[1, 2] = 1) -> bytes:
+    """What VerifyPIN carries: the challenge enciphered under the PIN's key, 16 bytes."""
+    block = challenge + bytes(8) if pin_block == 1 else b"\x08\x00" + challenge + b"\x80" + bytes(5)
+    return encrypt_blocks(key, block)
+
+
+def device_cryptogram(key: bytes, challenge: bytes) -> bytes:
+    """What DevAuth carries: the challenge of 8 or 16 bytes, zero-padded to a block, enciphered, 16 bytes."""
+    return encrypt_blocks(key, challenge.ljust(BLOCK_LENGTH, b"\0"))
+
+
+def padded_pin(pin: bytes, width: int) -> bytes:
+    """A new PIN as ChangePIN and UnblockPIN encipher it: zero-padded to 16 bytes, or 32."""
+    return pin.ljust(width, b"\0")
+
+
+def line_mac(key: bytes, challenge: bytes, header: bytes, data: bytes) -> bytes:
+    """The 4-byte MAC of a protected command (CLA 84).
+
+    SM4-CBC-MAC; IV = challenge ‖ 00×8; over CLA INS P1 P2 00 LcHi LcLo ‖ data, where Lc counts the MAC too;
+    padded with 80 00….
+    """
+    text = header + b"\0" + (len(data) + MAC_LENGTH).to_bytes(2) + data + b"\x80"
+    text += bytes(-len(text) % BLOCK_LENGTH)
+    encryptor = Cipher(algorithms.SM4(key), modes.CBC(challenge + bytes(8))).encryptor()
+    return (encryptor.update(text) + encryptor.finalize())[-BLOCK_LENGTH:][:MAC_LENGTH]

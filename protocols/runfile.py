@@ -1,0 +1,54 @@
+"""Where a running key can be found: the run directory and the file that each key writes there.
+
+The key's side writes it, the host's side reads it; this module only knows the names and the format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from protocols.errors import ProtocolError
+from protocols.i18n import N_
+
+
+def run_directory(environment: Mapping[str, str], home: Path) -> Path:
+    """``$XDG_RUNTIME_DIR/vukey``, else ``~/.cache/vukey/run``."""
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / "vukey" if runtime else home / ".cache" / "vukey" / "run"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A running key.
+
+    :param links: how it can be reached, as ``vukey up --link`` names them.
+    :param socket: path of its unix socket, None without that link.
+    """
+
+    pid: int
+    serial: str
+    profile: str
+    links: tuple[str, ...]
+    socket: str | None
+
+    def encode(self) -> bytes:
+        """The file."""
+        return (json.dumps(asdict(self), ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def decode(cls, raw: bytes) -> RunFile:
+        """The file back.
+
+        :raises ProtocolError: not one of ours.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(raw)
+            serial, profile, socket = fields["serial"], fields["profile"], fields["socket"]
+            links = tuple(str(link) for link in fields["links"])
+            return cls(int(fields["pid"]), str(serial), str(profile), links, socket and str(socket))
+        except (ValueError, KeyError, TypeError):
+            raise ProtocolError(N_("this is no run file of a key")) from None

@@ -1,0 +1,1 @@
+"""What the tests run against: real programs, private to one test process."""

@@ -1,0 +1,348 @@
+"""A key under test: a fresh device, the person at it, and the host that reaches it over one of three wires."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from emulator.device import Device, PowerLostError
+from emulator.hardware.clock import ManualClock
+from emulator.hardware.display import Screen
+from emulator.hardware.storage import MemoryStorage
+from emulator.links.inproc import InProcessLink
+from emulator.links.unix_socket import SocketLink
+from emulator.links.vpcd import VpcdLink
+from emulator.profiles import Profile
+from hostdriver.errors import KeyRemovedError
+from hostdriver.gmt import Container, GmtSession
+from hostdriver.transport import Transport
+from hostdriver.transport.pcsc import PcscTransport
+from hostdriver.transport.unix_socket import SocketTransport
+from protocols.dialect import dialect_named
+from protocols.gmt import ActivationVerifier, ApplicationInfo, NewApplication
+from protocols.sm2 import sm3
+from tests.rig.pcscd import PrivatePcscd, wait_for_card
+
+PATIENCE_S = 30.0
+"""Longest wait for an event: only a broken key makes a test wait that long."""
+REMOVED = (KeyRemovedError, PowerLostError)
+"""What a host learns of a key that was pulled out: over a wire the first, in process the second."""
+SALT = bytes(range(16))
+CERTIFICATE = b"\x30\x82\x02\xd5" + bytes(range(256)) * 2 + bytes(213)
+"""Stands for a certificate: one DER sequence of 729 bytes, which is all that a key looks at."""
+
+Value = TypeVar("Value")
+Arguments = ParamSpec("Arguments")
+
+
+class Plug(Protocol):
+    """One kind of wire between host and key."""
+
+    def plug(self) -> Transport:
+        """Plug the key in; the host's open way to it."""
+        ...
+
+    def unplug(self) -> None:
+        """Pull the key out; harmless when it is out."""
+        ...
+
+
+class InProcess:
+    """A function call."""
+
+    def __init__(self, device: Device) -> None:
+        self._link = InProcessLink(device)
+
+    def plug(self) -> Transport:
+        self._link.reset()
+        return self._link
+
+    def unplug(self) -> None:
+        self._link.close()
+
+
+class UnixSocket:
+    """The key's own unix socket."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._held = ExitStack()
+
+    def plug(self) -> Transport:
+        directory = self._held.enter_context(tempfile.TemporaryDirectory(prefix="vukey-"))
+        self.path = Path(directory, "key.sock")  # in a short path, as sockets need
+        link = SocketLink(self._device, self.path)
+        link.start()
+        self._held.callback(link.close)
+        return SocketTransport.open(self.path)
+
+    def unplug(self) -> None:
+        self._held.close()
+
+
+class RealPcsc:
+    """vsmartcard's reader in a real pcscd, reached with pyscard."""
+
+    def __init__(self, device: Device, pcscd: PrivatePcscd) -> None:
+        self._device = device
+        self._pcscd = pcscd
+        self._link: VpcdLink | None = None
+
+    def plug(self) -> Transport:
+        self._link = VpcdLink(self._device, [self._pcscd.connect])
+        self._link.start()
+        return PcscTransport.open(wait_for_card())
+
+    def unplug(self) -> None:
+        link, self._link = self._link, None
+        if link:
+            link.close()
+            wait_for_card(present=False)
+
+
+class KeyRig:
+    """The key, its person and its host.
+
+    :param user_pin: the PIN that the key has now.
+    """
+
+    def __init__(self, device: Device, clock: ManualClock, plug: Plug, user_pin: str) -> None:
+        self.device = device
+        self.clock = clock
+        self.wire = plug
+        self.user_pin = user_pin
+        self.screens: list[Screen] = []
+        self._changed = threading.Condition()
+        self.transport: Transport | None = None
+        self._host = ThreadPoolExecutor(max_workers=1, thread_name_prefix="host")
+        device.on_screen(self._on_screen)
+        self.plug_in()
+
+    # The host
+
+    @property
+    def profile(self) -> Profile:
+        """The model, changed as the test wants it."""
+        return self.device.profile
+
+    def plug_in(self) -> None:
+        """Plug the key in, and give the host a new session."""
+        self._let_go()
+        self.transport = self.wire.plug()
+        self.session = GmtSession(self.transport, dialect_named(self.profile.dialect))
+
+    def pull_out(self) -> None:
+        """Pull the key out."""
+        self.wire.unplug()
+
+    def close(self) -> None:
+        """The end of the test."""
+        self._let_go()
+        self.wire.unplug()
+        self._host.shutdown()
+
+    def raw(self, apdu: bytes | str) -> bytes:
+        """An APDU as it stands, bytes or hexadecimal digits, and its whole answer."""
+        return self.session.transport.exchange(bytes.fromhex(apdu) if isinstance(apdu, str) else apdu)
+
+    def status(self, apdu: bytes | str) -> int:
+        """The status word of an APDU."""
+        return int.from_bytes(self.raw(apdu)[-2:])
+
+    def open(self) -> ApplicationInfo:
+        """The bank's application, opened."""
+        return self.session.open_application(self.profile.application)
+
+    def log_in(self) -> ApplicationInfo:
+        """The bank's application, opened, with its user PIN verified."""
+        application = self.open()
+        self.session.verify_pin(application, self.user_pin)
+        return application
+
+    def container(self, name: str = "sm2") -> Container:
+        """One of the bank's containers, opened: rsa or sm2."""
+        return self.session.open_container(self.open(), getattr(self.profile.containers, name).name)
+
+    def authenticate_device(self) -> None:
+        """The host proves that it is the issuer."""
+        self.session.authenticate_device(self.profile.device_auth_key)
+
+    def _let_go(self) -> None:
+        if self.transport:
+            self.transport.close()
+
+    # The person
+
+    def press(self, *buttons: str) -> None:
+        """Press buttons one after the other."""
+        for button in buttons:
+            self.device.press(button)
+
+    def page_and_press_ok(self) -> None:
+        """Read every page, wait until OK is alive, press it."""
+        self.clock.advance(self.profile.confirm.ok_dead_ms / 1000)
+        self.press(*["down"] * (self.device.screen.pages - 1), *["ok"] * self.profile.confirm.presses)
+
+    @contextmanager
+    def pending(
+        self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
+    ) -> Iterator[Future[Value]]:
+        """Run a host's call in a thread until the key asks; at the end of the block it has been answered.
+
+        What the call raises comes out of the block.
+        """
+        future = self._start(call, *args, **named)
+        if self.device.waiting is None:
+            future.result(PATIENCE_S)
+            raise AssertionError("the key answered without asking")
+        try:
+            yield future
+            assert self.device.waiting is None, f"the key still asks: {self.device.screen}"
+        except BaseException:
+            self.clock.advance(self.profile.confirm.timeout_s)
+            raise
+        future.result(PATIENCE_S)
+
+    def confirmed(
+        self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
+    ) -> Value:
+        """The result of a call that the person reads to its end and confirms."""
+        with self.pending(call, *args, **named) as future:
+            self.page_and_press_ok()
+        return future.result()
+
+    def unasked(
+        self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
+    ) -> Value:
+        """The result of a call that the key must answer without asking anybody."""
+        future = self._start(call, *args, **named)
+        if self.device.waiting is not None:
+            self.clock.advance(self.profile.confirm.timeout_s)
+            raise AssertionError(f"the key asks: {self.screens[-2]}")
+        return future.result(PATIENCE_S)
+
+    def _start(
+        self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
+    ) -> Future[Value]:
+        """Run a call in the host's thread until it ends or the key asks."""
+        future = self._host.submit(call, *args, **named)
+        future.add_done_callback(lambda _: self._notify())
+        with self._changed:
+            self._changed.wait_for(lambda: self.device.waiting or future.done(), PATIENCE_S)
+        return future
+
+    def shown_pages(self) -> str:
+        """All that the request on the screen says, page by page, without the line breaks of its layout."""
+        lines = [*self.device.screen.lines]
+        for _ in range(self.device.screen.pages - 1):
+            self.press("down")
+            lines += self.device.screen.lines
+        return "".join(lines)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until a screen with that text is up."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: text in self.device.screen.text, PATIENCE_S), text
+
+    def _on_screen(self, screen: Screen) -> None:
+        self.screens.append(screen)
+        self._notify()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def changed(profile: Profile, **values: object) -> Profile:
+    """A model with some values changed: ``pin__user__tries=3`` is pin.user.tries."""
+    for path, value in values.items():
+        profile = _changed(profile, path.split("__"), value)
+    return profile
+
+
+def _changed(part: Any, path: list[str], value: object) -> Any:
+    name, *rest = path
+    return replace(part, **{name: _changed(getattr(part, name), rest, value) if rest else value})
+
+
+def activation_code(profile: Profile) -> str:
+    """The code of every container under test."""
+    return "3141592653589793"[: profile.activation_code.length]
+
+
+def user_pin(profile: Profile, stage: str) -> str:
+    """The PIN that a key of this stage has."""
+    return profile.ready_user_pin if stage == "ready" else profile.pin.user.initial
+
+
+def stored(profile: Profile, stage: str) -> MemoryStorage:
+    """The memory of a key at a stage: blank, issued or ready. It is the caller's own."""
+    return _stored(changed(profile, pin__user__extra_press_at=0), stage).copy()
+
+
+@cache
+def _stored(profile: Profile, stage: str) -> MemoryStorage:
+    """Made once in a test process: RSA pairs take their time."""
+    storage = _stored(profile, "issued").copy() if stage == "ready" else MemoryStorage()
+    clock = ManualClock()
+    device = Device(profile, storage=storage, clock=clock)
+    rig = KeyRig(device, clock, InProcess(device), profile.pin.user.initial)
+    {"blank": lambda rig: None, "issued": _issue, "ready": _hand_over}[stage](rig)
+    rig.close()
+    return storage
+
+
+def _issue(rig: KeyRig) -> None:
+    session, profile = rig.session, rig.profile
+    rig.authenticate_device()
+    session.create_application(new_application(profile))
+    application = rig.log_in()
+    for wanted in (profile.containers.rsa, profile.containers.sm2):
+        if wanted is None:
+            continue
+        container = session.create_container(application, wanted.name)
+        if wanted is profile.containers.rsa:
+            session.generate_rsa(container, wanted.bits)
+        else:
+            session.generate_sm2(container)
+        session.import_certificate(container, CERTIFICATE)
+        if profile.activation != "bank":
+            session.install_activation(container, verifier(profile))
+
+
+def _hand_over(rig: KeyRig) -> None:
+    session, profile = rig.session, rig.profile
+    application = rig.log_in()
+    session.change_pin(application, rig.user_pin, profile.ready_user_pin)
+    for name in session.containers(application):
+        container = session.open_container(application, name)
+        if profile.activation == "host":
+            session.activate(container, activation_code(profile))
+        elif profile.activation == "keypad":
+            with rig.pending(session.activate_on_keypad, container):
+                rig.press(*activation_code(profile), "ok")
+
+
+def new_application(profile: Profile, name: str | None = None) -> NewApplication:
+    """What personalisation creates."""
+    pins = profile.pin
+    return NewApplication(
+        name or profile.application,
+        pins.admin.initial.encode(),
+        pins.admin.tries,
+        pins.user.initial.encode(),
+        pins.user.tries,
+    )
+
+
+def verifier(profile: Profile) -> ActivationVerifier:
+    """What the issuer installs for the code."""
+    code = activation_code(profile).encode()
+    return ActivationVerifier(SALT, sm3(SALT, code), profile.activation_code.tries)

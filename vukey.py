@@ -1,0 +1,370 @@
+"""``vukey``: the command line. With `vukey_demo` and the pytest plug-in the only place where both sides meet."""
+
+from __future__ import annotations
+
+import gettext
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from protocols.i18n import DOMAIN, N_, _, language
+
+gettext.textdomain(DOMAIN)  # click and typer speak through the process's domain: before they are imported
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from emulator.control.operator import AutoApproval
+from emulator.control.terminal import TerminalKey, keyboard, pressing
+from emulator.device import Device
+from emulator.hardware.entropy import OsEntropy
+from emulator.hardware.storage import StateError
+from emulator.issuer.ca import CertificateAuthority
+from emulator.issuer.personalise import Issued, IssueError, Stage, issue, prepare, stage_of
+from emulator.links.inproc import InProcessLink
+from emulator.links.vpcd import LinkState
+from emulator.profiles import Profile, ProfileError, load_profile, profile_ids
+from emulator.running import LinkError, LinkSpec, RunningKey, load_model, open_device, parse_link
+from hostdriver.cli import app as host_app
+from hostdriver.cli.common import JsonOption, TokenOption
+from hostdriver.errors import Exit, HostError
+from hostdriver.gmt import GmtSession
+from hostdriver.tokens import open_session
+from hostdriver.transport.unix_socket import running_keys
+from protocols.errors import VukeyError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=_(
+        "The virtual bank USB key: an emulated key with screen and OK button, and the host's side of any key."
+    ),
+)
+app.add_typer(host_app, name="host")
+
+_READY_WITHIN_S = 30.0
+_TERMINATED = 128 + signal.SIGTERM
+
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", metavar="ID", help=_("Model of the key: an id of `vukey profiles`, or a TOML file.")
+    ),
+]
+
+
+class UsageError(VukeyError):
+    """An option's value does not fit."""
+
+
+def _authority(profile: Profile) -> CertificateAuthority:
+    return CertificateAuthority(OsEntropy(), datetime.now(UTC), profile.issuer)
+
+
+class DemoAlgorithm(StrEnum):
+    """``--alg`` of the demo."""
+
+    RSA = "rsa"
+    SM2 = "sm2"
+    BOTH = "both"
+
+
+@app.command(help=_("See it work: a key is issued, activated, shows a transfer and signs it."))
+def demo(
+    profile: ProfileOption = None,
+    alg: Annotated[
+        DemoAlgorithm | None, typer.Option("--alg", help=_("Which signatures; default: all of the model's."))
+    ] = None,
+    interactive: Annotated[bool, typer.Option("--interactive", help=_("You press the keys."))] = False,
+    as_json: JsonOption = False,
+) -> None:
+    import vukey_demo
+
+    algorithms = {None: None, DemoAlgorithm.BOTH: ("rsa", "sm2")}.get(alg, (str(alg),))
+    vukey_demo.run(profile, algorithms, interactive, as_json)
+
+
+@app.command(help=_("List the models that a key can be."))
+def profiles(as_json: JsonOption = False) -> None:
+    models = [load_profile(name) for name in profile_ids()]
+    if as_json:
+        typer.echo(json.dumps([model.as_json() for model in models], ensure_ascii=False, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("ID", no_wrap=True)
+    table.add_column(_("Model"))
+    for model in models:
+        table.add_row(model.id, model.title_zh if language() == "zh" else model.title)
+    Console().print(table)
+
+
+def _parse_approve(rule: str | None) -> Literal["always", "never"] | float | None:
+    if rule in (None, "always", "never"):
+        return rule  # type: ignore[return-value]  # narrowed by the line above
+    try:
+        seconds = float(rule)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise UsageError(N_("--approve {rule}: expected always, never or seconds"), rule=rule)
+    return seconds
+
+
+@app.command(
+    help=_("Plug a virtual key in. With -- CMD: run CMD while it is plugged, and end with its exit code.")
+)
+def up(
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- CMD...]", show_default=False)] = None,
+    profile: ProfileOption = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--link",
+            metavar="LINK",
+            help=_("vpcd[:HOST:PORT] (pcscd) or socket; may be repeated. Default: both."),
+        ),
+    ] = None,
+    stage: Annotated[
+        Stage | None,
+        typer.Option("--stage", help=_("How far the key has come; a new one is ready by default.")),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help=_("Keep the key in a file; else it lives in memory.")),
+    ] = None,
+    serial: Annotated[
+        str | None,
+        typer.Option(
+            "--serial", metavar="NUMBER", help=_("Serial number; else one after the model's scheme.")
+        ),
+    ] = None,
+    approve: Annotated[
+        str | None,
+        typer.Option(
+            "--approve", metavar="RULE", help=_("Press by itself: always, never, or OK after SECONDS.")
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=_("Print one line of JSON once the key is plugged."))
+    ] = False,
+) -> None:
+    rule = _parse_approve(approve)
+    specs = [parse_link(text) for text in link or ["vpcd", "socket"]]
+    with ExitStack() as stack:
+        stack.enter_context(_terminating())
+        device = open_device(profile, state, serial)
+        stack.callback(device.close)
+        issued = _bring_to(device, stage, is_new=state is None)
+        at_terminal = not command and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+        face = _face(device, stack, at_terminal)
+        running = RunningKey(device, specs, face.link_changed)
+        stack.callback(running.stop)
+        if rule is not None:
+            _warn_of_approval(rule)
+            stack.enter_context(AutoApproval(device, rule))
+        _tell_code(issued)
+        running.start()
+        code = _live(running, command, as_json, face)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """SIGTERM leaves as cleanly as Ctrl-C."""
+
+    def leave(*_: object) -> NoReturn:
+        raise SystemExit(_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _bring_to(device: Device, stage: Stage | None, is_new: bool) -> Issued | None:
+    """A new key becomes ready, one from a file stays as it is, unless a stage is asked for."""
+    session = GmtSession(InProcessLink(device))
+    device.power_on()
+    before = stage_of(session, device.profile)
+    device.power_off()
+    if stage is None:
+        stage = Stage.READY if is_new or before is Stage.BLANK else before
+    if list(Stage).index(stage) < list(Stage).index(before):
+        raise UsageError(
+            N_(
+                "the key in the state file is {before} already, and no key goes back to {stage}: take another file"
+            ),
+            before=before.value,
+            stage=stage.value,
+        )
+    return prepare(device, session, stage, _authority(device.profile))
+
+
+def _tell_code(issued: Issued | None) -> None:
+    if issued and issued.activation_code:
+        typer.echo(_("Activation code: {code}").format(code=issued.activation_code), err=True)
+
+
+def _warn_of_approval(rule: object) -> None:
+    line = _("Warning: --approve {rule}: the key's buttons press themselves; nobody reads what it signs.")
+    typer.echo(line.format(rule=rule), err=True)
+
+
+class _Face:
+    """What a person sees of a running key: one status line, and on a terminal the key itself."""
+
+    def __init__(self, device: Device, terminal: TerminalKey | None) -> None:
+        self._title = f"{device.profile.id} {device.serial}"
+        self._terminal = terminal
+        self._links: dict[LinkSpec, str] = {}
+
+    def link_changed(self, spec: LinkSpec, state: LinkState, slot: int) -> None:
+        """A link changed its state."""
+        texts = {
+            LinkState.NO_READER: _("waiting for pcscd with vsmartcard-vpcd at {host}:{port}"),
+            LinkState.TAKEN: _("both readers are taken; waiting for a free one"),
+            LinkState.PLUGGED: _("plugged into reader {slot}"),
+        }
+        text = texts[state].format(host=spec.host, port=spec.port, slot=slot)
+        self._links[spec] = f"{spec.kind}: {text}"
+        self.show()
+
+    def listening(self, spec: LinkSpec) -> None:
+        """The unix socket takes clients."""
+        self._links[spec] = f"{spec.kind}: {_('listening')}"
+        self.show()
+
+    def show(self) -> None:
+        """The status line."""
+        line = " · ".join((self._title, *self._links.values()))
+        if self._terminal:
+            self._terminal.status(line)
+        else:
+            typer.echo(line, err=True)
+
+
+def _face(device: Device, stack: ExitStack, at_terminal: bool) -> _Face:
+    if not at_terminal:
+        return _Face(device, None)
+    terminal = stack.enter_context(TerminalKey(device, Console()))
+    stack.enter_context(keyboard(pressing(device)))
+    return _Face(device, terminal)
+
+
+def _live(running: RunningKey, command: list[str] | None, as_json: bool, face: _Face) -> int:
+    """The key's life until Ctrl-C, SIGTERM or the end of the command."""
+    for spec in running.specs:
+        if spec.kind == "socket":
+            face.listening(spec)
+    try:
+        if command:
+            return _run_command(running, command)
+        if as_json:
+            running.wait_until_ready(None)
+            typer.echo(json.dumps({"ready": True, **asdict(running.run_file)}, ensure_ascii=False))
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _run_command(running: RunningKey, command: list[str]) -> int:
+    if not running.wait_until_ready(_READY_WITHIN_S):
+        raise LinkError(
+            N_("the key was not plugged within {seconds} s; is pcscd running? Without pcscd: --link socket"),
+            seconds=int(_READY_WITHIN_S),
+        )
+    environment = {**os.environ, "VUKEY_SERIAL": running.device.serial}
+    if running.socket_path:
+        environment["VUKEY_TOKEN"] = f"socket:{running.device.serial}"
+    try:
+        code = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - the user's own command
+    except OSError as error:
+        raise UsageError(
+            N_("{command} cannot be run: {reason}"), command=command[0], reason=error.strerror
+        ) from None
+    return code if code >= 0 else 128 - code
+
+
+@app.command(
+    "issue", help=_("The bank's card factory: application, key pairs and certificates onto a blank key.")
+)
+def issue_key(
+    token: TokenOption = None,
+    profile: ProfileOption = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help=_("Delete what was issued before, keys and certificates included.")),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    with open_session(token) as session:
+        serial = session.device_info().serial
+        model = load_model(profile or _running_profile(serial))
+        issued = issue(session, model, serial, _authority(model), replace=replace)
+    if as_json:
+        facts = {
+            "serial": serial,
+            "profile": model.id,
+            "application": issued.application,
+            "containers": list(issued.certificates),
+            "activation_code": issued.activation_code,
+        }
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    containers = ", ".join(issued.certificates)
+    typer.echo(_("Issued {serial}: {containers}").format(serial=serial, containers=containers))
+    _tell_code(issued)
+
+
+def _running_profile(serial: str) -> str:
+    """The model of a virtual key that runs here."""
+    for key in running_keys():
+        if key.serial == serial:
+            return key.profile
+    raise UsageError(N_("which model is key {serial}? Say --profile"), serial=serial)
+
+
+_EXIT_CODES: tuple[tuple[type[VukeyError], Exit], ...] = (
+    (StateError, Exit.STATE_FILE),
+    (ProfileError, Exit.USAGE),
+    (UsageError, Exit.USAGE),
+    (LinkError, Exit.USAGE),
+    (IssueError, Exit.ALREADY_EXISTS),
+)
+
+
+def _exit_code(error: VukeyError) -> int:
+    if isinstance(error, HostError):
+        return error.exit_code
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), Exit.FAILED)
+
+
+def main() -> NoReturn:
+    """The entry point: an error is one line and an exit code (docs/exit-codes.md), never a traceback."""
+    try:
+        app()
+    except VukeyError as error:
+        typer.echo(f"vukey: {error.localized()}", err=True)
+        sys.exit(_exit_code(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    sys.exit(Exit.OK)
+
+
+if __name__ == "__main__":
+    main()
