@@ -39,7 +39,7 @@ test-full: packages $(VENV)/dev.stamp  ## the slow counts too
 	$(PYTEST) -n $(JOBS)
 
 bench: packages $(VENV)/dev.stamp  ## speed, as ratios within one run
-	$(PYTEST) bench -p no:randomly -p no:xdist --benchmark-enable -s
+	$(BIN)/python -m bench
 
 messages: $(VENV)/dev.stamp  ## collect the messages and compile the catalogues
 	$(BIN)/python tests/messages.py

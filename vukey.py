@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -31,7 +31,7 @@ from emulator.device import Device
 from emulator.hardware.entropy import OsEntropy
 from emulator.hardware.storage import StateError
 from emulator.issuer.ca import CertificateAuthority
-from emulator.issuer.personalise import Issued, IssueError, Stage, issue, prepare, stage_of
+from emulator.issuer.personalise import IssueError, Stage, issue, prepare, stage_of
 from emulator.links.inproc import InProcessLink
 from emulator.links.vpcd import LinkState
 from emulator.profiles import Profile, ProfileError, load_profile, profile_ids
@@ -55,7 +55,9 @@ app = typer.Typer(
 app.add_typer(host_app, name="host")
 
 _READY_WITHIN_S = 30.0
-_TERMINATED = 128 + signal.SIGTERM
+Handler = Callable[[int, object], object]
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""What ends us as cleanly as Ctrl-C: being told to, and the end of the terminal."""
 
 ProfileOption = Annotated[
     str | None,
@@ -92,6 +94,7 @@ def demo(
 ) -> None:
     import vukey_demo
 
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the demo, whichever thread draws
     algorithms = {None: None, DemoAlgorithm.BOTH: ("rsa", "sm2")}.get(alg, (str(alg),))
     vukey_demo.run(profile, algorithms, interactive, as_json)
 
@@ -163,45 +166,53 @@ def up(
     rule = _parse_approve(approve)
     specs = [parse_link(text) for text in link or ["vpcd", "socket"]]
     with ExitStack() as stack:
-        stack.enter_context(_terminating())
+        stack.enter_context(_handling(dict.fromkeys(_ENDING, _leave)))
+        is_new = state is None or not state.exists()
         device = open_device(profile, state, serial)
         stack.callback(device.close)
-        issued = _bring_to(device, stage, is_new=state is None)
-        at_terminal = not command and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+        code_to_type = _bring_to(device, stage, is_new)
+        at_terminal = not command and not as_json and _is_at_terminal()
         face = _face(device, stack, at_terminal)
         running = RunningKey(device, specs, face.link_changed)
         stack.callback(running.stop)
         if rule is not None:
             _warn_of_approval(rule)
             stack.enter_context(AutoApproval(device, rule))
-        _tell_code(issued)
+        _tell_code(code_to_type)
         running.start()
         code = _live(running, command, as_json, face)
     raise typer.Exit(code)
 
 
 @contextmanager
-def _terminating() -> Iterator[None]:
-    """SIGTERM leaves as cleanly as Ctrl-C."""
-
-    def leave(*_: object) -> NoReturn:
-        raise SystemExit(_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, leave)
+def _handling(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
+    """Handle signals for a while; one that we were started to ignore (nohup) stays ignored."""
+    heard = {
+        number: handler for number, handler in handlers.items() if signal.getsignal(number) != signal.SIG_IGN
+    }
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _bring_to(device: Device, stage: Stage | None, is_new: bool) -> Issued | None:
-    """A new key becomes ready, one from a file stays as it is, unless a stage is asked for."""
+def _leave(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _bring_to(device: Device, stage: Stage | None, is_new: bool) -> str | None:
+    """A new key becomes ready, one from a file stays as it is, unless a stage is asked for.
+
+    :returns: the activation code that is still to be typed.
+    """
     session = GmtSession(InProcessLink(device))
     device.power_on()
     before = stage_of(session, device.profile)
     device.power_off()
     if stage is None:
-        stage = Stage.READY if is_new or before is Stage.BLANK else before
+        stage = Stage.READY if is_new else before
     if list(Stage).index(stage) < list(Stage).index(before):
         raise UsageError(
             N_(
@@ -210,12 +221,23 @@ def _bring_to(device: Device, stage: Stage | None, is_new: bool) -> Issued | Non
             before=before.value,
             stage=stage.value,
         )
-    return prepare(device, session, stage, _authority(device.profile))
+    issued = prepare(device, session, stage, _authority(device.profile))
+    return issued.activation_code if issued and stage is Stage.ISSUED else None
 
 
-def _tell_code(issued: Issued | None) -> None:
-    if issued and issued.activation_code:
-        typer.echo(_("Activation code: {code}").format(code=issued.activation_code), err=True)
+def _is_at_terminal() -> bool:
+    """Whether a person can see and type: not in the background of their shell, which would stop us."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # not the terminal that rules over us
+        return True
+
+
+def _tell_code(code: str | None) -> None:
+    if code:
+        typer.echo(_("Activation code: {code}").format(code=code), err=True)
 
 
 def _warn_of_approval(rule: object) -> None:
@@ -253,7 +275,8 @@ class _Face:
         if self._terminal:
             self._terminal.status(line)
         else:
-            typer.echo(line, err=True)
+            with suppress(BrokenPipeError):  # nobody reads any more: no reason to fall out of the reader
+                typer.echo(line, err=True)
 
 
 def _face(device: Device, stack: ExitStack, at_terminal: bool) -> _Face:
@@ -291,12 +314,26 @@ def _run_command(running: RunningKey, command: list[str]) -> int:
     if running.socket_path:
         environment["VUKEY_TOKEN"] = f"socket:{running.device.serial}"
     try:
-        code = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - the user's own command
+        child = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own command
     except OSError as error:
         raise UsageError(
             N_("{command} cannot be run: {reason}"), command=command[0], reason=error.strerror
         ) from None
+    code = _outlive(child)
     return code if code >= 0 else 128 - code
+
+
+def _outlive(child: subprocess.Popen[bytes]) -> int:
+    """Wait for the command and return what it returns: Ctrl-C reaches it by itself, the rest is passed on."""
+
+    def pass_on(number: int, _frame: object) -> None:
+        child.send_signal(number)
+
+    def ignore(_number: int, _frame: object) -> None:
+        """The terminal has told the command as well; how it ends is up to that."""
+
+    with _handling({signal.SIGINT: ignore, **dict.fromkeys(_ENDING, pass_on)}):
+        return child.wait()
 
 
 @app.command(
@@ -327,7 +364,7 @@ def issue_key(
         return
     containers = ", ".join(issued.certificates)
     typer.echo(_("Issued {serial}: {containers}").format(serial=serial, containers=containers))
-    _tell_code(issued)
+    _tell_code(issued.activation_code)
 
 
 def _running_profile(serial: str) -> str:
@@ -363,6 +400,11 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        typer.echo(
+            "vukey: " + ": ".join(str(part) for part in (error.filename, error.strerror) if part), err=True
+        )
+        sys.exit(Exit.FAILED)
     sys.exit(Exit.OK)
 
 

@@ -1,4 +1,4 @@
-"""The floor of the vpcd benchmark: a card that thinks nothing and answers every APDU alike.
+"""The floor of the vpcd benchmark: a card that takes every APDU for GenRandom(8) and does nothing else.
 
 Round trips through pcscd to the key are compared with round trips through pcscd to this, in one run.
 
@@ -7,12 +7,13 @@ Round trips through pcscd to the key are compared with round trips through pcscd
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import sys
 
 ATR = bytes.fromhex("3B80800101")  # the shortest ATR that offers T=0 and T=1 (ISO 7816-3)
-ANSWER = bytes.fromhex("5A3C81F7E20B964D 9000")
+OK = bytes.fromhex("9000")
 
 _ASKS_FOR_ATR = b"\x04"
 
@@ -41,7 +42,7 @@ def serve(connection: socket.socket) -> None:
             (size,) = struct.unpack(">H", _receive(connection, 2))
             request = _receive(connection, size)
             if size > 1 or request == _ASKS_FOR_ATR:
-                answer = ANSWER if size > 1 else ATR
+                answer = os.urandom(8) + OK if size > 1 else ATR
                 connection.sendall(struct.pack(">H", len(answer)) + answer)
     except (EOFError, ConnectionResetError):
         pass

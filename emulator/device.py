@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from emulator.firmware.card import Answer, Card
@@ -18,6 +20,8 @@ from protocols.errors import VukeyError
 from protocols.i18n import N_
 from protocols.sw import SW
 
+_log = logging.getLogger(__name__)
+
 _OFF = Screen(ScreenKind.IDLE, "", ())
 
 
@@ -31,6 +35,14 @@ class PowerLostError(VukeyError):
 
 class NoSuchButtonError(VukeyError):
     """The model has no such button."""
+
+
+def _tell(listener: Callable[[Screen], None], screen: Screen) -> None:
+    """A listener that fails does not stop the key."""
+    try:
+        listener(screen)
+    except Exception:
+        _log.exception("a listener to the screen failed")
 
 
 class Exchange:
@@ -110,6 +122,7 @@ class Device:
         self.lock = threading.RLock()
         self.screen = _OFF
         self._listeners: list[Callable[[Screen], None]] = []
+        self._untold: deque[Screen] = deque()
         self._storage = storage or MemoryStorage()
         self._core = Core(profile, self.serial, self._storage, entropy, self._show)
         self._card = Card(self._core)
@@ -250,9 +263,18 @@ class Device:
     # Inside, under the lock
 
     def _show(self, screen: Screen) -> None:
+        """Tell every listener; what a listener itself brings to the screen, by a press, is told after that."""
         self.screen = screen
-        for listener in tuple(self._listeners):
-            listener(screen)
+        self._untold.append(screen)
+        if len(self._untold) > 1:
+            return
+        try:
+            while self._untold:
+                for listener in tuple(self._listeners):
+                    _tell(listener, self._untold[0])
+                self._untold.popleft()
+        finally:
+            self._untold.clear()
 
     def _ask(self, ask: Ask) -> None:
         core = self._core

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 from emulator.device import Device
 from emulator.hardware.storage import MemoryStorage, StateError, Storage
 from emulator.hardware.storage_sqlite import SqliteStorage
+from emulator.links.sharing import SharedKey
 from emulator.links.unix_socket import SocketLink
 from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, LinkState, VpcdLink, tcp_slots
 from emulator.profiles import Profile, load_profile, load_profile_file
@@ -109,8 +111,10 @@ class RunningKey:
         self._unready = set(links)
         self._changed = threading.Condition()
         self._links: list[VpcdLink | SocketLink] = []
+        self._shared = SharedKey(device)
         self._directory = run_directory(os.environ, Path.home())
         self._run_path = self._directory / f"{device.serial}.json"
+        self._run_descriptor: int | None = None
 
     @property
     def socket_path(self) -> Path | None:
@@ -128,17 +132,18 @@ class RunningKey:
     def start(self) -> None:
         """Start the links and write the run file.
 
-        :raises LinkError: the run directory is not ours alone.
-        :raises SocketLinkError: a key of this serial number is running already.
+        :raises LinkError: the run directory is not ours alone, or a key of this serial number is running already.
+        :raises SocketLinkError: the socket cannot be made.
         """
         _private_directory(self._directory)
+        self._run_descriptor = _claim(self._run_path)
         for spec in self.specs:
             link = self._make(spec)
             link.start()
             self._links.append(link)
             if spec.kind == "socket":
                 self._ready(spec)
-        _write_private(self._run_path, self.run_file.encode())
+        os.write(self._run_descriptor, self.run_file.encode())
 
     def wait_until_ready(self, seconds: float | None) -> bool:
         """Whether every link can be used, within a time; None waits for ever."""
@@ -149,19 +154,22 @@ class RunningKey:
         """Pull the key out of everything and remove the run file."""
         for link in self._links:
             link.close()
-        self._run_path.unlink(missing_ok=True)
+        if self._run_descriptor is not None:
+            self._run_path.unlink(missing_ok=True)
+            os.close(self._run_descriptor)
+            self._run_descriptor = None
         self.device.close()
 
     def _make(self, spec: LinkSpec) -> VpcdLink | SocketLink:
         if spec.kind == "socket":
-            return SocketLink(self.device, self._directory / f"{self.device.serial}.sock")
+            return SocketLink(self.device, self._directory / f"{self.device.serial}.sock", self._shared)
 
         def on_state(state: LinkState, slot: int) -> None:
             if state is LinkState.PLUGGED:
                 self._ready(spec)
             self._on_status(spec, state, slot)
 
-        return VpcdLink(self.device, tcp_slots(spec.host, spec.port), on_state)
+        return VpcdLink(self.device, tcp_slots(spec.host, spec.port), on_state, self._shared)
 
     def _ready(self, spec: LinkSpec) -> None:
         with self._changed:
@@ -182,11 +190,30 @@ def _private_directory(path: Path) -> None:
         )
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    """Replace a file in one step, mode 0600."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    temporary.replace(path)
+def _claim(path: Path) -> int:
+    """The run file, empty and locked for as long as the key runs; the lock ends with the process, however it ends.
+
+    :raises LinkError: a key of this serial number has it.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise LinkError(
+                N_("key {serial} is running already; give this one another number with --serial"),
+                serial=path.stem,
+            ) from None
+        if _is_still_at(path, descriptor):
+            os.ftruncate(descriptor, 0)
+            return descriptor
+        os.close(descriptor)
+
+
+def _is_still_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file has not been removed meanwhile by the key that had it before."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -29,7 +29,7 @@ def read_secret(prompt: str, variable: str, file: Path | None, *, twice: bool = 
     if file is not None:
         return _first_line(file)
     if variable in os.environ:
-        return os.environ[variable]
+        return _as_text(os.environ[variable], variable)
     if not sys.stdin.isatty():
         raise NoSecretError(
             N_("no terminal to ask for the PIN or code: set {variable}, or name a file"), variable=variable
@@ -43,6 +43,13 @@ def read_secret(prompt: str, variable: str, file: Path | None, *, twice: bool = 
 def handed_over(variable: str, file: Path | None) -> bool:
     """Whether a secret comes from a file or the environment, so that nobody need be asked."""
     return file is not None or variable in os.environ
+
+
+def _as_text(value: str, variable: str) -> str:
+    """A variable's value, unless its bytes are no text of this locale."""
+    if any("\udc80" <= character <= "\udcff" for character in value):
+        raise NoSecretError(N_("{variable} does not hold text"), variable=variable)
+    return value
 
 
 def _first_line(file: Path) -> str:

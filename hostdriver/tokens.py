@@ -25,6 +25,7 @@ class Token:
     """A way to a key.
 
     :param name: as ``--token`` takes it.
+    :param serial: empty where a busy key in a reader does not say it.
     :param info: what the key says of itself; None while another program has it.
     """
 
@@ -36,10 +37,10 @@ class Token:
 
 def find_tokens() -> list[Token]:
     """Every key found, virtual ones on their sockets first; a key may be reachable in two ways."""
-    try:
-        return _sockets() + _readers()
-    except (MissingComponentError, NoKeyError):  # no pyscard, or no pcscd: then there are no readers
-        return _sockets()
+    found = _sockets()
+    with suppress(MissingComponentError, NoKeyError):  # no pyscard, or no pcscd: then there are no readers
+        found += _readers()
+    return found
 
 
 def open_session(spec: str | None) -> GmtSession:
@@ -70,7 +71,7 @@ def _the_one(tokens: list[Token], spec: str | None) -> Token:
         raise NoKeyError(
             N_("no key found: plug one in, or start a virtual one: vukey up --profile bocom-2g-tendyron")
         )
-    if len({token.serial for token in tokens}) > 1:
+    if len({token.serial for token in tokens if token.serial}) > 1:
         names = ", ".join(token.name for token in tokens)
         raise SeveralKeysError(N_("several keys found; choose one with --token: {names}"), names=names)
     return tokens[0]
@@ -85,6 +86,8 @@ def _sockets() -> list[Token]:
             tokens.append(Token(name, key.serial, _ask(opener), opener))
         except KeyBusyError:
             tokens.append(Token(name, key.serial, None, opener))
+        except VukeyError:  # it has just gone, or something else listens there
+            continue
     return tokens
 
 
@@ -93,9 +96,14 @@ def _readers() -> list[Token]:
     tokens = []
     for reader in pcsc.readers_with_a_card():
         opener = partial(pcsc.PcscTransport.open, reader)
-        with suppress(VukeyError):
+        name = f"pcsc:{reader}"
+        try:
             info = _ask(opener)
-            tokens.append(Token(f"pcsc:{reader}", info.serial, info, opener))
+            tokens.append(Token(name, info.serial, info, opener))
+        except KeyBusyError:
+            tokens.append(Token(name, "", None, opener))
+        except VukeyError:
+            continue
     return tokens
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from protocols.errors import ProtocolError
@@ -39,6 +40,10 @@ class Command(NamedTuple):
         return bytes(self[:4])
 
 
+_new_command = partial(tuple.__new__, Command)
+"""A command from its seven fields, without the generated constructor's call: this is the hot path."""
+
+
 class Response(NamedTuple):
     """A response APDU: data and status word."""
 
@@ -56,19 +61,19 @@ def parse_command(raw: bytes) -> Command:
         raise ApduError(N_("an APDU has at least 4 bytes, this one has {size}"), size=size)
     cla, ins, p1, p2 = raw[0], raw[1], raw[2], raw[3]
     if size == 4:
-        return Command(cla, ins, p1, p2, b"", None, False)
+        return _new_command((cla, ins, p1, p2, b"", None, False))
     lead = raw[4]
     if size == 5:
-        return Command(cla, ins, p1, p2, b"", lead or _SHORT_MAX, False)
+        return _new_command((cla, ins, p1, p2, b"", lead or _SHORT_MAX, False))
     if lead:
         data, le = _body(raw, 5, lead, le_bytes=1)
-        return Command(cla, ins, p1, p2, data, le, False)
+        return _new_command((cla, ins, p1, p2, data, le, False))
     if size == 7:
-        return Command(cla, ins, p1, p2, b"", (raw[5] << 8 | raw[6]) or _EXTENDED_MAX, True)
+        return _new_command((cla, ins, p1, p2, b"", (raw[5] << 8 | raw[6]) or _EXTENDED_MAX, True))
     if size < 7:
         raise ApduError(N_("an extended length needs 3 bytes, this APDU ends before"))
     data, le = _body(raw, 7, raw[5] << 8 | raw[6], le_bytes=2)
-    return Command(cla, ins, p1, p2, data, le, True)
+    return _new_command((cla, ins, p1, p2, data, le, True))
 
 
 def _body(raw: bytes, start: int, lc: int, le_bytes: int) -> tuple[bytes, int | None]:

@@ -124,6 +124,10 @@ class LayoutError(ProtocolError):
     """Data that do not have the command's layout."""
 
 
+class NameLayoutError(LayoutError):
+    """A name that cannot be one."""
+
+
 class Fields:
     """Reads a command's data field by field.
 
@@ -210,6 +214,22 @@ def parse_text(raw: bytes) -> str:
         return raw.split(b"\0", 1)[0].decode()
     except UnicodeDecodeError:
         raise LayoutError(N_("a name is not UTF-8")) from None
+
+
+def parse_name(raw: bytes) -> str:
+    """A name that somebody chooses: as `parse_text`, but nothing may hide behind its end.
+
+    :raises NameLayoutError: not UTF-8, not printable, or bytes after a NUL.
+    """
+    if b"\0" in raw.rstrip(b"\0"):
+        raise NameLayoutError(N_("a name holds a zero byte"))
+    try:
+        name = parse_text(raw)
+    except LayoutError as error:
+        raise NameLayoutError(error.message) from None
+    if not name.isprintable():
+        raise NameLayoutError(N_("a name holds a character that cannot be printed"))
+    return name
 
 
 DEVICE_INFO_SIZE = 288
@@ -352,7 +372,7 @@ class NewApplication(NamedTuple):
         """
         fields = Fields(data, dialect)
         new = cls(
-            parse_text(fields.take(dialect.application_name)),
+            parse_name(fields.take(dialect.application_name)),
             fields.take(PIN_FIELD).rstrip(b"\0"),
             fields.number(4),
             fields.take(PIN_FIELD).rstrip(b"\0"),

@@ -7,6 +7,9 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from protocols.errors import ProtocolError
+from protocols.i18n import N_
+
 CHALLENGE_LENGTH = 8
 MAC_LENGTH = 4
 BLOCK_LENGTH = 16
@@ -45,7 +48,12 @@ def device_cryptogram(key: bytes, challenge: bytes) -> bytes:
 
 
 def padded_pin(pin: bytes, width: int) -> bytes:
-    """A new PIN as ChangePIN and UnblockPIN encipher it: zero-padded to 16 bytes, or 32."""
+    """A new PIN as ChangePIN and UnblockPIN encipher it: zero-padded to 16 bytes, or 32.
+
+    :raises ProtocolError: longer than the field.
+    """
+    if len(pin) > width:
+        raise ProtocolError(N_("a PIN has at most {width} bytes"), width=width)
     return pin.ljust(width, b"\0")
 
 

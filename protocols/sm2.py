@@ -219,10 +219,7 @@ class PrivateKey:
             raise Sm2Error(N_("an SM2 private key lies between 1 and n-2"))
         self._d = d
         self._inverse = pow(1 + d, -1, N)
-        point = _affine(_G.multiply(d))
-        if point is None:
-            raise Sm2Error(N_("an SM2 private key lies between 1 and n-2"))
-        self.public = PublicKey(*point)
+        self.public = PublicKey(*_to_affine([_G.multiply(d)])[0])
 
     def encode(self) -> bytes:
         """d, 32 bytes: for the secure element's own storage only."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import sys
 import termios
@@ -35,7 +36,8 @@ _KEYS = {
     b"\x1bOB": Button.DOWN,
     **{str(digit).encode(): Button(str(digit)) for digit in range(10)},
 }
-_ESCAPE_SEQUENCE = 3
+_KEYSTROKE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.)|.", re.DOTALL)
+"""An escape sequence as terminals send it for a special key (ECMA-48 section 5.4), else one byte."""
 
 
 def draw(screen: Screen, geometry: Geometry | None) -> Panel:
@@ -73,7 +75,7 @@ class TerminalKey:
         self._device = device
         self._geometry = geometry_of(device)
         self._status = ""
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
+        self._live = Live(console=console, get_renderable=self._render, auto_refresh=False)
 
     def __enter__(self) -> TerminalKey:
         self._live.start()
@@ -108,7 +110,10 @@ def keyboard(press: Callable[[Button], None]) -> Iterator[None]:
             ready, _, _ = select.select([descriptor, wake], [], [])
             if wake in ready:
                 return
-            for button in _buttons(os.read(descriptor, 64)):
+            typed = _read(descriptor)
+            if not typed:  # the terminal is gone
+                return
+            for button in _buttons(typed):
                 press(button)
 
     thread = threading.Thread(target=read, name="vukey-keyboard", daemon=True)
@@ -123,13 +128,18 @@ def keyboard(press: Callable[[Button], None]) -> Iterator[None]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 64)
+    except OSError:
+        return b""
+
+
 def _buttons(typed: bytes) -> Iterator[Button]:
-    """The buttons in what was read at once: escape sequences whole, everything else byte by byte."""
-    while typed:
-        length = _ESCAPE_SEQUENCE if typed[:_ESCAPE_SEQUENCE] in _KEYS else 1
-        if (button := _KEYS.get(typed[:length])) is not None:
+    """The buttons in what was read at once; a special key that stands for none, such as Home, is passed over."""
+    for stroke in _KEYSTROKE.findall(typed):
+        if (button := _KEYS.get(stroke)) is not None:
             yield button
-        typed = typed[length:]
 
 
 def pressing(device: Device) -> Callable[[Button], None]:

@@ -24,12 +24,22 @@ Answer = Generator[Ask, Decision, bytes]
 """An APDU under way: yields what it asks a person, returns the response APDU."""
 
 
+def _no_iso_applet(command: Command) -> bytes:
+    """Class 00 reaches the ISO applet that was selected: so far there is none."""
+    raise Refused(SW.NOT_FOUND if command.ins == _INS_SELECT else SW.INS_NOT_SUPPORTED)
+
+
+def _unknown_class(command: Command) -> bytes:
+    raise Refused(SW.CLA_NOT_SUPPORTED)
+
+
 class Card:
     """Reset, routing and chaining above the applets."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._gmt = GmtApplet(core)
+        gmt = GmtApplet(core).run
+        self._routes = {CLA_PLAIN: gmt, CLA_MAC: gmt, _CLA_ISO: _no_iso_applet}
         self._chain: tuple[Command, bytes] | None = None
         self._private = {int(sw): other for sw, other in core.dialect.private_sw.items()}
         self._piece = min(core.profile.max_apdu_data, MAX_RESPONSE_DATA)
@@ -46,23 +56,19 @@ class Card:
         except ApduError:
             self._chain = None
             return self._status(SW.WRONG_LENGTH)
-        rest, self._chain = self._remaining(command), None
-        if rest is not None:
-            return self._pieces(command, rest)
+        if self._chain is not None:
+            rest, self._chain = self._remaining(command), None
+            if rest:
+                return self._pieces(command, rest)
         try:
-            result = self._route(command)
-            if isinstance(result, bytes):
-                return self._pieces(command, result)
-            return self._start(command, result)
+            result = self._routes.get(command.cla, _unknown_class)(command)
+            if not isinstance(result, bytes):
+                return self._start(command, result)
+            if len(result) <= self._piece and (command.le is None or len(result) <= command.le):
+                return result + _OK
+            return self._pieces(command, result)
         except (Refused, StateError) as failure:
             return self._failed(failure)
-
-    def _route(self, command: Command) -> bytes | Answer:
-        if command.cla in (CLA_PLAIN, CLA_MAC):
-            return self._gmt.run(command)
-        if command.cla == _CLA_ISO:
-            raise Refused(SW.NOT_FOUND if command.ins == _INS_SELECT else SW.INS_NOT_SUPPORTED)
-        raise Refused(SW.CLA_NOT_SUPPORTED)
 
     def _start(self, command: Command, waiting: Answer) -> bytes | Answer:
         """Run to the first question; most commands never ask one."""
@@ -93,16 +99,16 @@ class Card:
     def _status(self, sw: int) -> bytes:
         return self._private.get(sw, sw).to_bytes(2)
 
-    def _remaining(self, command: Command) -> bytes | None:
+    def _remaining(self, command: Command) -> bytes:
         """What is left of the last answer, if this is the same command again."""
-        if self._chain is None:
-            return None
-        before, rest = self._chain
-        return rest if before[:5] == command[:5] else None
+        before, rest = self._chain or (None, b"")
+        return rest if before is not None and before[:5] == command[:5] else b""
 
     def _pieces(self, command: Command, data: bytes) -> bytes:
         """As much as the host takes and one APDU holds; 6A9E says that more remains."""
-        limit = self._piece if command.le is None else min(self._piece, command.le)
+        limit = self._piece
+        if command.le is not None and command.le < limit:
+            limit = command.le
         if len(data) <= limit:
             return data + _OK
         self._chain = (command, data[limit:])

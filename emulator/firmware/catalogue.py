@@ -10,16 +10,20 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 from emulator.hardware.storage import Storage, Transaction
-from protocols.gmt import ContainerType
+from protocols.gmt import ContainerType, PinType
 
 DEVICE = "device"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Container:
-    """A container: one kind of key pair, with a certificate each for signing and exchange."""
+    """A container: one kind of key pair, with a certificate each for signing and exchange.
+
+    Where its records lie is worked out once: signing asks for it each time.
+    """
 
     application_id: int
     id: int
@@ -27,12 +31,12 @@ class Container:
     type: ContainerType = ContainerType.EMPTY
     sign_bits: int = 0
 
-    @property
+    @cached_property
     def path(self) -> str:
         """Where its records lie in storage."""
         return f"app/{self.application_id:03}/con/{self.id:03}"
 
-    @property
+    @cached_property
     def sign_key(self) -> str:
         """The secure element's slot of the signature pair."""
         return f"{self.path}/sign"
@@ -46,13 +50,13 @@ class Container:
         """Where the verifier of the activation code lies."""
         return f"{self.path}/activation"
 
-    @property
+    @cached_property
     def activated_mark(self) -> str:
         """The record that exists once the code was entered."""
         return f"{self.path}/activated"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Application:
     """An application with its limits and its containers by name."""
 
@@ -69,9 +73,10 @@ class Application:
         """Where its records lie in storage."""
         return f"app/{self.id:03}"
 
-    def pin_slot(self, pin_type: int) -> str:
-        """The secure element's slot of a PIN."""
-        return f"{self.path}/pin/{pin_type}"
+    @cached_property
+    def pin_slots(self) -> dict[PinType, str]:
+        """The secure element's slots of the PINs."""
+        return {pin_type: f"{self.path}/pin/{pin_type}" for pin_type in PinType}
 
     def container_by_id(self, container_id: int) -> Container | None:
         """The container with that number."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from emulator.firmware.catalogue import Application, Catalogue, Container
 from emulator.firmware.screens import texts
@@ -15,6 +16,8 @@ from emulator.hardware.storage import Storage, Transaction
 from emulator.profiles import Profile
 from protocols.dialect import dialect_named
 from protocols.gmt import PinType
+
+Signed = TypeVar("Signed")
 
 _NO_DISPLAY = Geometry(columns=16, rows=4)
 
@@ -66,19 +69,18 @@ class Core:
         name = self.profile.display.idle if self.profile.display else ""
         self.show(Screen(ScreenKind.IDLE, name, (name, self.texts.connected)))
 
-    @contextmanager
-    def signing(self) -> Iterator[None]:
-        """A first-generation key has no screen: its light blinks while it signs (E10)."""
+    def while_blinking(self, sign: Callable[[], Signed]) -> Signed:
+        """Sign; a first-generation key has no screen, its light blinks meanwhile (E10)."""
         if self.profile.display:
-            yield
-            return
+            return sign()
         self.show(Screen(ScreenKind.LIGHT, self.texts.signing, (self.texts.signing,)))
-        yield
+        signed = sign()
         self.show_idle()
+        return signed
 
     def pin_is_initial(self, application: Application, pin_type: PinType) -> bool:
         """Whether the PIN is still the initial one (E3)."""
-        return self.catalogue.has(initial_mark(application.pin_slot(pin_type)))
+        return self.catalogue.has(initial_mark(application.pin_slots[pin_type]))
 
     def must_change_pin(self, application: Application) -> bool:
         """Whether the initial PIN blocks everything but its change (B2, E3)."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from emulator.firmware.catalogue import Application, Catalogue, Container
+from emulator.firmware.refused import Refused
 from protocols.gmt import PinType
+from protocols.sw import SW
 
 _APPLICATION_BASE = 0x1000
 _CONTAINER_BASE = 0x3000
@@ -44,14 +46,26 @@ class Session:
         self.containers[handle] = (application.name, container.name)
         return handle
 
-    def application(self, catalogue: Catalogue, handle: bytes) -> Application | None:
-        """The open application behind a handle."""
-        return catalogue.applications.get(self.applications.get(handle, ""))
+    def application(self, catalogue: Catalogue, handle: bytes) -> Application:
+        """The open application behind a handle.
 
-    def container(self, application: Application, handle: bytes) -> Container | None:
-        """The open container behind a handle, if it belongs to the application."""
+        :raises Refused: there is none.
+        """
+        found = catalogue.applications.get(self.applications.get(handle, ""))
+        if found is None:
+            raise Refused(SW.NOT_FOUND)
+        return found
+
+    def container(self, application: Application, handle: bytes) -> Container:
+        """The open container behind a handle.
+
+        :raises Refused: there is none, or it belongs to another application.
+        """
         owner, name = self.containers.get(handle, ("", ""))
-        return application.containers.get(name) if owner == application.name else None
+        found = application.containers.get(name) if owner == application.name else None
+        if found is None:
+            raise Refused(SW.NOT_FOUND)
+        return found
 
     def close_application(self, application: Application) -> None:
         """Forget its handles."""

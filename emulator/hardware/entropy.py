@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 import itertools
-import secrets
+import os
 from typing import Protocol
 
 
@@ -28,7 +28,7 @@ class OsEntropy:
 
         :raises ValueError: `n` is negative.
         """
-        return secrets.token_bytes(n)
+        return os.urandom(n)
 
 
 class SeededEntropy:

@@ -15,11 +15,9 @@ from typing import Protocol
 
 from emulator.device import Exchange
 from protocols.errors import ProtocolError
-from protocols.vpcd import Control, FrameDecoder, encode, parse_control
+from protocols.vpcd import HEADER_SIZE, Control, encode, parse_control
 
 _log = logging.getLogger(__name__)
-
-_CHUNK = 0x10000 + 2
 
 
 class Service(Protocol):
@@ -31,6 +29,10 @@ class Service(Protocol):
 
     def begin(self, apdu: bytes) -> Exchange:
         """Hand an APDU over."""
+        ...
+
+    def leave(self) -> None:
+        """The connection has ended; it is closed next, so whoever sees that finds the key free."""
         ...
 
 
@@ -47,7 +49,6 @@ class FramedConnection:
         self.was_silent = False
         self._socket = connection
         self._service = service
-        self._decoder = FrameDecoder()
         self._pending: Exchange | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
@@ -57,17 +58,15 @@ class FramedConnection:
     def serve(self) -> None:
         """Serve until the other end, or `close`, ends the connection."""
         try:
-            self._first_frame()
+            first = self._receive()
+            self._socket.settimeout(None)
+            self._handle(first)
             while True:
-                if self._pending is not None and self._answered():
-                    continue
-                data = self._receive()
-                if not data:
-                    return
-                self._feed(data)
+                if self._pending is None or not self._answered():
+                    self._handle(self._receive())
         except TimeoutError:
             self.was_silent = True
-        except OSError as error:
+        except (OSError, EOFError) as error:
             _log.debug("connection lost: %s", error)
         finally:
             self._end()
@@ -77,25 +76,38 @@ class FramedConnection:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _first_frame(self) -> None:
-        data = self._receive()
-        self._socket.settimeout(None)
-        self._feed(data)
-
-    def _feed(self, data: bytes) -> None:
-        for frame in self._decoder.feed(data):
-            self._handle(frame)
-
     def _receive(self) -> bytes:
-        if self._tcp:  # vpcd sends length and body apart: without this, 40 ms of delayed ACK a frame
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return self._socket.recv(_CHUNK)
+        """The next frame's body.
+
+        vpcd sends a length and its body apart, and the body only once the length is acknowledged: the kernel,
+        which forgets TCP_QUICKACK, would take 40 ms for that. The body's acknowledgement travels with our answer.
+        """
+        connection = self._socket
+        if self._tcp:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        header = connection.recv(HEADER_SIZE)
+        if len(header) < HEADER_SIZE:
+            header += self._rest(HEADER_SIZE - len(header))
+        size = header[0] << 8 | header[1]
+        body = connection.recv(size) if size else b""
+        return body if len(body) == size else body + self._rest(size - len(body))
+
+    def _rest(self, size: int) -> bytes:
+        pieces = b""
+        while len(pieces) < size:
+            piece = self._socket.recv(size - len(pieces))
+            if not piece:
+                raise EOFError
+            pieces += piece
+        return pieces
 
     def _handle(self, frame: bytes) -> None:
         if len(frame) > 1:
+            self._send_what_ended()
             exchange = self._service.begin(frame)
-            if exchange.response is not None:
-                self._socket.sendall(encode(exchange.response))
+            response = exchange.response
+            if response is not None:
+                self._socket.sendall(encode(response))
             else:
                 self._pending = exchange
                 exchange.on_end(lambda: os.eventfd_write(self._wake, 1))
@@ -110,18 +122,26 @@ class FramedConnection:
             self._socket.sendall(encode(answer))
 
     def _answered(self) -> bool:
-        """Wait for the person or the socket; whether the person's answer was sent."""
+        """Wait for the person or the socket; whether it was the person, whose answer was sent."""
         ready, _, _ = select.select([self._socket.fileno(), self._wake], [], [])
         if self._wake not in ready or self._pending is None:
             return False
+        self._send_what_ended()
+        return True
+
+    def _send_what_ended(self) -> None:
+        """Answer the APDU that waited, if it waits no longer: before any later one is answered."""
+        exchange = self._pending
+        if exchange is None or not exchange.ended:
+            return
         os.eventfd_read(self._wake)
-        exchange, self._pending = self._pending, None
+        self._pending = None
         if exchange.response is not None:
             self._socket.sendall(encode(exchange.response))
-        return True
 
     def _end(self) -> None:
         if self._pending is not None:
             self._pending.abandon()
+        self._service.leave()
         self._socket.close()
         os.close(self._wake)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from emulator.device import Device, Exchange
 from emulator.links.framed import FramedConnection
+from emulator.links.sharing import SharedKey
 from protocols.errors import VukeyError
 from protocols.i18n import N_
 from protocols.vpcd import Control
@@ -27,14 +28,16 @@ class SocketLinkError(VukeyError):
 
 
 class SocketLink:
-    """Listens on a path of mode 0600. Power stays on while any client is there; the last one takes it along."""
+    """Listens on a path of mode 0600. Power stays on while any client is there; the last one takes it along.
 
-    def __init__(self, device: Device, path: Path) -> None:
-        self._device = device
+    :param shared: the key as other links have it too.
+    """
+
+    def __init__(self, device: Device, path: Path, shared: SharedKey | None = None) -> None:
+        self.shared = shared or SharedKey(device)
         self._path = path
         self._guard = threading.Lock()
         self._clients: dict[_Client, FramedConnection] = {}
-        self._owner: _Client | None = None
         self._thread = threading.Thread(target=self._accept, name="vukey-socket", daemon=True)
 
     def start(self) -> None:
@@ -87,72 +90,37 @@ class SocketLink:
         self._clients[client].serve()
         with self._guard:
             del self._clients[client]
-            if self._owner is client:
-                self._owner = None
-            if not self._clients:
-                self._device.power_off()
-
-    def lock(self, client: _Client) -> bytes:
-        """Give the key to one client, if nobody has it."""
-        with self._guard:
-            if self._owner in (None, client):
-                self._owner = client
-                return GRANTED
-            return HELD
-
-    def unlock(self, client: _Client) -> None:
-        """Give the key back."""
-        with self._guard:
-            if self._owner is client:
-                self._owner = None
-
-    def is_free_for(self, client: _Client) -> bool:
-        """Whether no other client holds the lock."""
-        return self._owner in (None, client)
-
-    @property
-    def device(self) -> Device:
-        """The key."""
-        return self._device
 
 
 class _Client:
     """One client's view of the key."""
 
     def __init__(self, link: SocketLink) -> None:
-        self._link = link
-        self._exchange: Exchange | None = None
+        self._key = link.shared
         self.thread = threading.Thread(target=link.serve, args=(self,), name="vukey-client", daemon=True)
 
     def control(self, control: Control) -> bytes | None:
         """Power, reset, ATR and the lock; nobody resets a key that another client is using."""
-        device = self._link.device
+        key = self._key
         if control is Control.LOCK:
-            return self._link.lock(self)
+            return GRANTED if key.lock(self) else HELD
         if control is Control.UNLOCK:
-            self._link.unlock(self)
-        elif control is Control.POWER_ON and not device.powered:
-            device.power_on()
-        elif control in (Control.RESET, Control.POWER_OFF) and self._may_reset:
-            device.reset()
+            key.unlock(self)
+        elif control is Control.POWER_ON:
+            key.power_on(self)
+        elif control in (Control.RESET, Control.POWER_OFF):
+            key.reset(self)
         elif control is Control.ATR:
-            return device.profile.atr if self._may_reset else b""
+            return key.device.profile.atr if key.is_free_for(self) else b""
         return None
 
     def begin(self, apdu: bytes) -> Exchange:
         """Hand an APDU over; *busy* while another client holds the lock."""
-        device = self._link.device
-        if not self._link.is_free_for(self):
-            return device.refuse_busy()
-        if not device.powered:
-            device.power_on()
-        self._exchange = device.begin(apdu)
-        return self._exchange
+        return self._key.begin(self, apdu)
 
-    @property
-    def _may_reset(self) -> bool:
-        mine = self._exchange is not None and not self._exchange.ended
-        return self._link.is_free_for(self) and (mine or self._link.device.waiting is None)
+    def leave(self) -> None:
+        """Give back the lock, and the power."""
+        self._key.leave(self)
 
 
 def _remove_dead_socket(path: Path) -> None:

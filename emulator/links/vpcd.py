@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto, unique
 from functools import partial
 
-from emulator.device import Device, Exchange
+from emulator.device import Device
 from emulator.links.framed import FramedConnection
+from emulator.links.sharing import SharedKey
 from protocols.vpcd import Control
 
 DEFAULT_HOST = "127.0.0.1"
@@ -59,6 +60,7 @@ class VpcdLink:
 
     :param slots: connects to each slot in turn; a refused connection is an OSError.
     :param on_state: told of every change, in the link's thread.
+    :param shared: the key as other links have it too.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class VpcdLink:
         device: Device,
         slots: Sequence[Connect],
         on_state: Callable[[LinkState, int], None] = lambda state, slot: None,
+        shared: SharedKey | None = None,
     ) -> None:
-        self._device = device
+        self._shared = shared or SharedKey(device)
         self._slots = slots
         self._on_state = on_state
         self._state: LinkState | None = None
@@ -103,7 +106,7 @@ class VpcdLink:
             connection = self._slots[number]()
         except OSError:
             return None
-        service = _Slot(self._device, lambda: self._tell(LinkState.PLUGGED, number))
+        service = _Slot(self._shared, lambda: self._tell(LinkState.PLUGGED, number))
         framed = FramedConnection(connection, service, first_frame_within=_PATIENCE_S)
         self._connection = framed
         try:
@@ -112,7 +115,6 @@ class VpcdLink:
             framed.serve()
         finally:
             self._connection = None
-            self._device.power_off()
         return service.plugged or (False if framed.was_silent else None)
 
     def _tell(self, state: LinkState, slot: int) -> None:
@@ -122,10 +124,14 @@ class VpcdLink:
 
 
 class _Slot:
-    """What vpcd's frames do to the key."""
+    """What vpcd's frames do to the key.
 
-    def __init__(self, device: Device, on_plugged: Callable[[], None]) -> None:
-        self._device = device
+    `begin` hands an APDU over; a reader that forgot to power the key gets it powered.
+    """
+
+    def __init__(self, key: SharedKey, on_plugged: Callable[[], None]) -> None:
+        self._key = key
+        self.begin = partial(key.begin, self)
         self._on_plugged = on_plugged
         self.plugged = False
 
@@ -135,15 +141,13 @@ class _Slot:
             self.plugged = True
             self._on_plugged()
         if control is Control.POWER_OFF:
-            self._device.power_off()
+            self._key.power_off(self)
         elif control is Control.POWER_ON or control is Control.RESET:
-            self._device.reset()
+            self._key.reset(self)
         elif control is Control.ATR:
-            return self._device.profile.atr
+            return self._key.device.profile.atr
         return None
 
-    def begin(self, apdu: bytes) -> Exchange:
-        """Hand an APDU over; a reader that forgot to power the key gets it powered."""
-        if not self._device.powered:
-            self._device.power_on()
-        return self._device.begin(apdu)
+    def leave(self) -> None:
+        """The key is out of the reader."""
+        self._key.leave(self)

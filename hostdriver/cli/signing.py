@@ -69,7 +69,7 @@ def sign(
         else:
             signature = session.sign_sm2(held, data, source).encode()
     if output:
-        output.write_bytes(signature)
+        _write(output, signature)
     name = (Algorithm.RSA if kind == ContainerType.RSA else Algorithm.SM2).value
     if as_json:
         print_json({"alg": name, "container": held.name, "signature": signature.hex()})
@@ -105,6 +105,15 @@ def verify(
     typer.echo(_("The signature is valid."))
 
 
+def _write(output: Path, signature: bytes) -> None:
+    try:
+        output.write_bytes(signature)
+    except OSError as error:
+        raise InputError(
+            N_("{file} cannot be written: {reason}"), file=output, reason=error.strerror
+        ) from None
+
+
 def _unhex(raw: bytes) -> bytes | None:
     try:
         return bytes.fromhex(raw.decode("ascii"))
@@ -124,10 +133,10 @@ def _read_digest(file: Path) -> bytes:
 
 
 def _read_signature(given: str) -> bytes:
-    if Path(given).is_file():
+    if signature := _unhex(given.encode()):
+        return signature
+    try:
         raw = Path(given).read_bytes()
-        return _unhex(raw) or raw
-    signature = _unhex(given.encode())
-    if not signature:
-        raise InputError(N_("--signature is neither hex nor a file: {given}"), given=given)
-    return signature
+    except (OSError, ValueError):
+        raise InputError(N_("--signature is neither hex nor a file: {given}"), given=given) from None
+    return _unhex(raw) or raw

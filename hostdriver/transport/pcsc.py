@@ -122,6 +122,8 @@ class PcscTransport:
         """
         code, answer = self._scard.SCardTransmit(self._card, self._request, list(apdu))
         _check(code)  # before any look at the answer: after a failure it is uninitialised memory
+        if not answer:  # so vpcd's driver reports a card that left in mid-command
+            _check(self._scard.SCARD_W_REMOVED_CARD)
         return bytes(answer)
 
     def reset(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from hostdriver.errors import KeyBusyError, KeyRemovedError, NoKeyError
@@ -15,6 +16,8 @@ from protocols.vpcd import Control, FrameDecoder, encode
 
 _CHUNK = 0x10000 + 2
 _GRANTED = b"\x00"
+_FAREWELL_S = 2.0
+"""How long a key may take to let go; a living one takes microseconds."""
 
 
 def running_keys() -> list[RunFile]:
@@ -94,7 +97,12 @@ class SocketTransport:
         return atr
 
     def close(self) -> None:
-        """Unlock by leaving."""
+        """Unlock by leaving, and wait until the key has noticed: whoever comes next finds it free."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(_FAREWELL_S)
+            while self._socket.recv(_CHUNK):
+                continue
         self._socket.close()
 
     def _ask(self, control: Control) -> bytes:

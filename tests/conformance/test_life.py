@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from hostdriver.errors import InitialPinError, NotFoundError
+from hostdriver.errors import InitialPinError, NotFoundError, NotLoggedInError
 from protocols.gmt import ContainerType, HashAlgorithm, RsaPublicKey, SignInput
 from protocols.sm2 import PublicKey
 from tests.rig.key import CERTIFICATE, KeyRig, new_application
@@ -106,12 +106,18 @@ def test_ready_digests_are_signed_after_a_press(rig: KeyRig) -> None:
 
 
 def test_a_deleted_application_leaves_nothing(rig: KeyRig) -> None:
+    """Neither containers nor handles nor the login, also to one that is made in its place."""
     rig.authenticate_device()
+    deleted = rig.log_in()
     rig.session.delete_application(rig.profile.application)
     with pytest.raises(NotFoundError):
         rig.open()
     rig.session.create_application(new_application(rig.profile))
+    with pytest.raises(NotFoundError):
+        rig.session.containers(deleted)
     assert rig.session.containers(rig.open()) == []
+    with pytest.raises(NotLoggedInError):
+        rig.session.create_container(rig.open(), "new")
 
 
 @pytest.mark.profile("icbc-1g-gd")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from hostdriver.errors import (
@@ -238,8 +240,8 @@ class TestHowLongALoginLasts:
     @pytest.mark.limits(pin__user__cache="per-sign")
     def test_per_sign_is_spent_by_a_cancelled_one_too(self, rig: KeyRig) -> None:
         rig.log_in()
-        call = rig.session.sign_sm2, rig.container(), TRANSFER, SignInput.MESSAGE
-        with pytest.raises(CancelledError), rig.pending(*call):
+        call = partial(rig.session.sign_sm2, rig.container(), TRANSFER, SignInput.MESSAGE)
+        with pytest.raises(CancelledError), rig.pending(call):
             rig.press("cancel")
         with pytest.raises(NotLoggedInError):
             sign(rig)

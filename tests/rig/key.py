@@ -6,11 +6,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
+
+import pytest
 
 from emulator.device import Device, PowerLostError
 from emulator.hardware.clock import ManualClock
@@ -96,15 +98,15 @@ class RealPcsc:
         self._link: VpcdLink | None = None
 
     def plug(self) -> Transport:
+        if self._link:
+            wait_for_card(present=False)
         self._link = VpcdLink(self._device, [self._pcscd.connect])
         self._link.start()
         return PcscTransport.open(wait_for_card())
 
     def unplug(self) -> None:
-        link, self._link = self._link, None
-        if link:
-            link.close()
-            wait_for_card(present=False)
+        if self._link:
+            self._link.close()
 
 
 class KeyRig:
@@ -180,6 +182,11 @@ class KeyRig:
 
     # The person
 
+    @property
+    def asks(self) -> bool:
+        """Whether the key waits for a person."""
+        return self.device.waiting is not None
+
     def press(self, *buttons: str) -> None:
         """Press buttons one after the other."""
         for button in buttons:
@@ -198,10 +205,10 @@ class KeyRig:
 
         What the call raises comes out of the block.
         """
-        future = self._start(call, *args, **named)
-        if self.device.waiting is None:
+        future = self.start(call, *args, **named)
+        if not self.asks:
             future.result(PATIENCE_S)
-            raise AssertionError("the key answered without asking")
+            pytest.fail("the key answered without asking")
         try:
             yield future
             assert self.device.waiting is None, f"the key still asks: {self.device.screen}"
@@ -218,24 +225,32 @@ class KeyRig:
             self.page_and_press_ok()
         return future.result()
 
+    @contextmanager
+    def ending_in(
+        self, error: type[Exception] | tuple[type[Exception], ...], call: Callable[[], object]
+    ) -> Iterator[None]:
+        """As `pending`, for a call that is to end in an error."""
+        with pytest.raises(error), self.pending(call):
+            yield
+
     def unasked(
         self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
     ) -> Value:
         """The result of a call that the key must answer without asking anybody."""
-        future = self._start(call, *args, **named)
-        if self.device.waiting is not None:
+        future = self.start(call, *args, **named)
+        if self.asks:
             self.clock.advance(self.profile.confirm.timeout_s)
-            raise AssertionError(f"the key asks: {self.screens[-2]}")
+            pytest.fail(f"the key asks: {self.screens[-2]}")
         return future.result(PATIENCE_S)
 
-    def _start(
+    def start(
         self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
     ) -> Future[Value]:
         """Run a call in the host's thread until it ends or the key asks."""
         future = self._host.submit(call, *args, **named)
         future.add_done_callback(lambda _: self._notify())
         with self._changed:
-            self._changed.wait_for(lambda: self.device.waiting or future.done(), PATIENCE_S)
+            self._changed.wait_for(lambda: self.asks or future.done(), PATIENCE_S)
         return future
 
     def shown_pages(self) -> str:

@@ -56,7 +56,7 @@ class _Record:
     ),
 )
 def activation(core: Core, call: Call) -> Waiting:
-    """Status, a code from the host, a code from the keypad, or a new verifier (after DevAuth)."""
+    """Activation: P1=00 state and tries left, 01 a code, 02 the keypad's code, 03 a new verifier (after DevAuth)."""
     mode = core.profile.activation
     if mode == "bank":
         raise Refused(SW.INS_NOT_SUPPORTED)

@@ -11,10 +11,11 @@ from protocols.gmt import (
     ApplicationInfo,
     Ins,
     LayoutError,
+    NameLayoutError,
     NewApplication,
     PinType,
     encode_names,
-    parse_text,
+    parse_name,
 )
 from protocols.sw import SW
 
@@ -36,6 +37,8 @@ def create_application(core: Core, call: Call) -> bytes:
     """CreateApplication: names, PINs and limits; it answers nothing and opens nothing."""
     try:
         new = NewApplication.decode(call.body, core.dialect)
+    except NameLayoutError:
+        raise Refused(SW.WRONG_DATA) from None
     except LayoutError:
         raise Refused(SW.WRONG_LENGTH) from None
     _check_new_application(core, new)
@@ -53,7 +56,7 @@ def create_application(core: Core, call: Call) -> bytes:
             (PinType.ADMIN, new.admin_pin, new.admin_tries),
             (PinType.USER, new.user_pin, new.user_tries),
         ):
-            slot = application.pin_slot(pin_type)
+            slot = application.pin_slots[pin_type]
             initial = is_initial(core, pin_type, pin)
             core.secure_element.set_pin(transaction, slot, pin, tries, initial=initial)
     return b""
@@ -73,7 +76,7 @@ def _check_new_application(core: Core, new: NewApplication) -> None:
 
 def _by_name(core: Core, call: Call) -> Application:
     try:
-        return core.catalogue.applications[parse_text(call.body)]
+        return core.catalogue.applications[parse_name(call.body)]
     except (KeyError, LayoutError):
         raise Refused(SW.NOT_FOUND) from None
 

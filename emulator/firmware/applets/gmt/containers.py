@@ -16,7 +16,7 @@ from protocols.gmt import (
     Ins,
     LayoutError,
     encode_names,
-    parse_text,
+    parse_name,
     u16,
     u32,
 )
@@ -35,7 +35,7 @@ _MANAGE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.ISSUER_OR_
 
 def _name(call: Call) -> str:
     try:
-        return parse_text(call.body)
+        return parse_name(call.body)
     except LayoutError:
         raise Refused(SW.WRONG_DATA) from None
 
@@ -163,7 +163,7 @@ def _is_one_der_sequence(raw: bytes) -> bool:
     Need.CONTAINER,
     p1=_KEY_USES,
     lc=_TWO_HANDLES,
-    answers=(SW.KEY_NOT_FOUND, SW.MORE_DATA),
+    answers=(SW.KEY_NOT_FOUND,),
 )
 def export_certificate(core: Core, call: Call) -> bytes:
     """ExportCertificate: length and DER."""

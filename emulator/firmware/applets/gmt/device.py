@@ -16,7 +16,7 @@ from protocols.gmt import (
     HashAlgorithm,
     Ins,
     LayoutError,
-    parse_text,
+    parse_name,
 )
 from protocols.sw import SW
 
@@ -34,7 +34,7 @@ _HASHES = HashAlgorithm.SM3 | HashAlgorithm.SHA1 | HashAlgorithm.SHA256
 def set_label(core: Core, call: Call) -> bytes:
     """SetLabel: up to 32 bytes of UTF-8."""
     try:
-        label = parse_text(call.body)
+        label = parse_name(call.body)
     except LayoutError:
         raise Refused(SW.WRONG_DATA) from None
     with core.change() as transaction:
@@ -74,8 +74,8 @@ def gen_random(core: Core, call: Call) -> bytes:
     wanted = call.command.le
     if wanted is None:
         raise Refused(SW.WRONG_LENGTH)
-    challenge = core.entropy.bytes(min(wanted, core.profile.max_apdu_data))
-    core.session.challenge = challenge
+    limit = core.profile.max_apdu_data
+    core.session.challenge = challenge = core.entropy.bytes(wanted if wanted < limit else limit)
     return challenge
 
 

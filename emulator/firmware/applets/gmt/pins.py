@@ -26,7 +26,7 @@ _FAILURES = (SW.NO_CHALLENGE, SW.PIN_WRONG, SW.PIN_LOCKED)
 def get_pin_info(core: Core, call: Call) -> bytes:
     """GetPINInfo: tries at most, tries left, whether it is the initial PIN."""
     pin_type = PinType(call.command.p2)
-    tries, left = core.secure_element.tries(call.application.pin_slot(pin_type))
+    tries, left = core.secure_element.tries(call.application.pin_slots[pin_type])
     return PinInfo(tries, left, core.pin_is_initial(call.application, pin_type)).encode()
 
 
@@ -41,7 +41,7 @@ def verify_pin(core: Core, call: Call) -> Waiting:
     """VerifyPIN: with few tries left a press comes first, and a refused press costs no try (E5)."""
     challenge = _challenge(core)
     pin_type = PinType(call.command.p2)
-    slot = call.application.pin_slot(pin_type)
+    slot = call.application.pin_slots[pin_type]
     core.session.log_out(call.application, pin_type)
     yield from _press_when_few_tries_are_left(core, slot, pin_type)
     core.secure_element.verify_pin(slot, challenge, call.body, core.dialect.pin_block)
@@ -69,7 +69,7 @@ def _press_when_few_tries_are_left(core: Core, slot: str, pin_type: PinType) -> 
 def change_pin(core: Core, call: Call) -> bytes:
     """ChangePIN: the new PIN enciphered and MACed under the old one; a failure ends the login."""
     pin_type = PinType(call.command.p2)
-    slot = call.application.pin_slot(pin_type)
+    slot = call.application.pin_slots[pin_type]
     logged_in = core.session.logged_in(call.application, pin_type)
     core.session.log_out(call.application, pin_type)
     new_pin = _open_new_pin(core, call, slot)
@@ -88,9 +88,9 @@ def change_pin(core: Core, call: Call) -> bytes:
 )
 def unblock_pin(core: Core, call: Call) -> bytes:
     """UnblockPIN: a new user PIN under the administrator's; it logs nobody in."""
-    slot = call.application.pin_slot(PinType.ADMIN)
+    slot = call.application.pin_slots[PinType.ADMIN]
     new_pin = _open_new_pin(core, call, slot)
-    _accept(core, call.application, PinType.USER, new_pin, slot)
+    _accept(core, call.application, PinType.USER, new_pin, slot, by_bank=True)
     core.session.log_out(call.application, PinType.USER)
     return b""
 
@@ -120,12 +120,24 @@ def _open_new_pin(core: Core, call: Call, slot: str) -> bytes:
     return padded.rstrip(b"\0")
 
 
-def _accept(core: Core, application: Application, pin_type: PinType, new_pin: bytes, opened_by: str) -> None:
-    """Store a new PIN; the slot that opened the command gets its tries back either way."""
-    if not acceptable(core, pin_type, new_pin):
+def _accept(
+    core: Core,
+    application: Application,
+    pin_type: PinType,
+    new_pin: bytes,
+    opened_by: str,
+    *,
+    by_bank: bool = False,
+) -> None:
+    """Store a new PIN; the slot that opened the command gets its tries back either way.
+
+    :param by_bank: a branch resets a PIN to the initial one (B2, C6), weak as it is.
+    """
+    back_to_initial = by_bank and is_initial(core, pin_type, new_pin)
+    if not (back_to_initial or acceptable(core, pin_type, new_pin)):
         core.secure_element.restore_tries(opened_by)
         raise Refused(SW.WRONG_DATA)
-    slot = application.pin_slot(pin_type)
+    slot = application.pin_slots[pin_type]
     tries, _ = core.secure_element.tries(slot)
     with core.change() as transaction:
         core.secure_element.put_tries_back(transaction, opened_by)
@@ -143,6 +155,8 @@ def is_initial(core: Core, pin_type: PinType, new_pin: bytes) -> bool:
 def acceptable(core: Core, pin_type: PinType, new_pin: bytes) -> bool:
     """Whether the profile's rules take a new PIN: length (B2, C5, E6), and weakness where the key judges it."""
     rules = core.profile.pin.user
+    if b"\0" in new_pin:
+        return False  # padding would make it another PIN
     if pin_type is PinType.ADMIN:
         return bool(new_pin)
     return rules.min <= len(new_pin) <= rules.max and not (

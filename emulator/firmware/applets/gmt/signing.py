@@ -52,9 +52,8 @@ def rsa_sign_data(core: Core, call: Call) -> Waiting:
         if code and len(data) != HASHES[code].digest_size:
             raise Refused(SW.WRONG_LENGTH)
         yield from show_digest(core, data)
-    with core.signing():
-        digest_of = None if code == _PREPADDED else code
-        return core.secure_element.sign_rsa(call.container.sign_key, data, digest_of)
+    digest_of = None if code == _PREPADDED else code
+    return core.while_blinking(lambda: core.secure_element.sign_rsa(call.container.sign_key, data, digest_of))
 
 
 @TABLE.command(
@@ -71,8 +70,7 @@ def ecc_sign_data(core: Core, call: Call) -> Waiting:
         if len(digest) != sm2.SIZE:
             raise Refused(SW.WRONG_LENGTH)
         yield from show_digest(core, digest)
-    with core.signing():
-        signature = core.secure_element.sign_sm2(slot, digest)
+    signature = core.while_blinking(lambda: core.secure_element.sign_sm2(slot, digest))
     return u32(sm2.BITS, core.dialect) + signature.encode()
 
 

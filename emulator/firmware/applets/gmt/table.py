@@ -6,9 +6,10 @@ word; docs/commands.md is generated from this table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum, unique
+from functools import partial
 from typing import NamedTuple
 
 from emulator.firmware.catalogue import Application, Container
@@ -49,23 +50,65 @@ class Call(NamedTuple):
     body: bytes
 
 
+_new_call = partial(tuple.__new__, Call)
+"""A call from its fields, without the generated constructor's call: this is the hot path."""
+
 Handler = Callable[[Core, Call], "bytes | Waiting"]
+
+
+def _lacks_device_auth(core: Core, application: Application, container: Container) -> bool:
+    return not core.session.device_authenticated
+
+
+def _lacks_user_pin(core: Core, application: Application, container: Container) -> bool:
+    return not core.session.logged_in(application, PinType.USER)
+
+
+def _lacks_changed_pin(core: Core, application: Application, container: Container) -> bool:
+    return core.must_change_pin(application)
+
+
+def _lacks_issuer_or_changed_pin(core: Core, application: Application, container: Container) -> bool:
+    return core.must_change_pin(application) and not core.session.device_authenticated
+
+
+def _lacks_activation(core: Core, application: Application, container: Container) -> bool:
+    return not core.is_activated(container)
+
+
+Lacks = Callable[[Core, Application, Container], bool]
+
+_CHECKS: Mapping[Need, Lacks] = {
+    Need.DEVICE_AUTH: _lacks_device_auth,
+    Need.USER_PIN: _lacks_user_pin,
+    Need.PIN_CHANGED: _lacks_changed_pin,
+    Need.ISSUER_OR_PIN_CHANGED: _lacks_issuer_or_changed_pin,
+    Need.ACTIVATED: _lacks_activation,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One row of the table."""
+    """One row of the table.
+
+    :param handles: how many handles the data begin with: none, the application's, the container's too.
+    :param checks: the needs beyond open handles, ready to be asked.
+    """
 
     ins: Ins
     handler: Handler
     cla: int
-    p1: Collection[int]
-    p2: Collection[int]
+    p1: frozenset[int]
+    p2: frozenset[int]
     lc: range
     needs: tuple[Need, ...]
     answers: tuple[SW, ...]
+    handles: int
+    checks: tuple[tuple[Lacks, SW], ...]
 
 
+HANDLE = 2
+"""Bytes of a handle."""
 _ANY_LENGTH = 0x10000
 
 
@@ -89,10 +132,14 @@ class Table(dict[int, Spec]):
         """
         low, high = lc if isinstance(lc, tuple) else (lc, lc)
         lengths = range(low, (_ANY_LENGTH if high is None else high) + 1)
+        handles = sum(need in needs for need in (Need.APPLICATION, Need.CONTAINER))
+        checks = tuple((_CHECKS[need], need.sw) for need in needs if need in _CHECKS)
         cla = CLA_MAC if mac else CLA_PLAIN
 
         def enter(handler: Handler) -> Handler:
-            self[ins] = Spec(ins, handler, cla, p1, p2, lengths, needs, answers)
+            self[ins] = Spec(
+                ins, handler, cla, frozenset(p1), frozenset(p2), lengths, needs, answers, handles, checks
+            )
             return handler
 
         return enter
@@ -102,48 +149,25 @@ _NO_APPLICATION = Application(0, "", 0, 0, 0, 0)
 _NO_CONTAINER = Container(0, 0, "")
 
 
-def _check_form(spec: Spec, command: Command) -> None:
-    if command.cla != spec.cla:
-        wants_mac = spec.cla == CLA_MAC
-        raise Refused(SW.MAC_MISSING if wants_mac else SW.SECURE_MESSAGING_NOT_SUPPORTED)
-    if command.p1 not in spec.p1 or command.p2 not in spec.p2:
-        raise Refused(SW.WRONG_P1_P2)
-    if len(command.data) not in spec.lc:
-        raise Refused(SW.WRONG_LENGTH)
-
-
-def _lacks(core: Core, need: Need, application: Application, container: Container) -> bool:
-    session = core.session
-    if need is Need.DEVICE_AUTH:
-        return not session.device_authenticated
-    if need is Need.USER_PIN:
-        return not session.logged_in(application, PinType.USER)
-    if need is Need.PIN_CHANGED:
-        return core.must_change_pin(application)
-    if need is Need.ISSUER_OR_PIN_CHANGED:
-        return core.must_change_pin(application) and not session.device_authenticated
-    return not core.is_activated(container)
-
-
 def prepare(core: Core, spec: Spec, command: Command) -> Call:
     """Check a command against its row.
 
     :raises Refused: with the first status word that applies.
     """
-    _check_form(spec, command)
+    cla, _, p1, p2, body, _, _ = command
+    if cla != spec.cla:
+        raise Refused(SW.MAC_MISSING if spec.cla == CLA_MAC else SW.SECURE_MESSAGING_NOT_SUPPORTED)
+    if p1 not in spec.p1 or p2 not in spec.p2:
+        raise Refused(SW.WRONG_P1_P2)
+    if len(body) not in spec.lc:
+        raise Refused(SW.WRONG_LENGTH)
     application, container = _NO_APPLICATION, _NO_CONTAINER
-    body = command.data
-    for need in spec.needs:
-        if need is Need.APPLICATION:
-            found = core.session.application(core.catalogue, body[:2])
-            if found is None:
-                raise Refused(need.sw)
-            application, body = found, body[2:]
-        elif need is Need.CONTAINER:
-            held = core.session.container(application, body[:2])
-            if held is None:
-                raise Refused(need.sw)
-            container, body = held, body[2:]
-        elif _lacks(core, need, application, container):
-            raise Refused(need.sw)
-    return Call(command, application, container, body)
+    if spec.handles:
+        application = core.session.application(core.catalogue, body[:HANDLE])
+        if spec.handles > 1:
+            container = core.session.container(application, body[HANDLE : 2 * HANDLE])
+        body = body[spec.handles * HANDLE :]
+    for lacks, sw in spec.checks:
+        if lacks(core, application, container):
+            raise Refused(sw)
+    return _new_call((command, application, container, body))

@@ -1,0 +1,1 @@
+"""How fast the key is, beside floors and peers: ratios of one run, because absolute rates depend on the machine."""

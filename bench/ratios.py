@@ -1,0 +1,66 @@
+"""Measure candidates beside each other: many short runs, interleaved, and the median of each."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Result:
+    """One comparison.
+
+    :param rates: operations a second, the median of each candidate's runs.
+    :param ratio: the key's rate over the floor's: the median of the ratios of neighbouring runs.
+    :param target: what the ratio should reach.
+    """
+
+    name: str
+    rates: Mapping[str, float]
+    ratio: float
+    target: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether the target was met in this run."""
+        return self.ratio >= self.target
+
+
+def compare(
+    name: str,
+    key: Callable[[], object],
+    floor: Callable[[], object],
+    *,
+    target: float,
+    rounds: int = 41,
+    seconds: float = 0.05,
+) -> Result:
+    """The key's operation beside its floor's, in runs of about `seconds` each."""
+    count = _calibrate(floor, seconds)
+    rates: dict[str, list[float]] = {"key": [], "floor": []}
+    for number in range(rounds):
+        order = (("key", key), ("floor", floor)) if number % 2 else (("floor", floor), ("key", key))
+        for label, operation in order:
+            rates[label].append(_rate(operation, count))
+    ratio = statistics.median(k / f for k, f in zip(rates["key"], rates["floor"], strict=True))
+    return Result(name, {label: statistics.median(found) for label, found in rates.items()}, ratio, target)
+
+
+def _calibrate(operation: Callable[[], object], seconds: float) -> int:
+    """How many operations fill a run."""
+    operation()
+    begun = time.perf_counter()
+    done = 0
+    while time.perf_counter() - begun < seconds:
+        operation()
+        done += 1
+    return max(done, 1)
+
+
+def _rate(operation: Callable[[], object], count: int) -> float:
+    begun = time.perf_counter()
+    for _ in range(count):
+        operation()
+    return count / (time.perf_counter() - begun)

@@ -1,0 +1,98 @@
+"""Everything that the README shows is run here: its commands, and the lines that it says they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rig.pcscd import PrivatePcscd
+
+ROOT = Path(__file__).parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LANGUAGES = {"README.md": "en_US.UTF-8", "README.zh-CN.md": "zh_CN.UTF-8"}
+
+
+def blocks(name: str) -> list[str]:
+    return _BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
+
+
+CASES = [pytest.param(name, number, id=f"{name}-{number}") for name in READMES for number in range(5)]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {"PATH": path, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(runtime), "LC_ALL": ""}
+
+
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_a_block_of_the_readme(
+    name: str, number: int, fresh_pcscd: PrivatePcscd, environment: dict[str, str], tmp_path: Path
+) -> None:
+    lines = blocks(name)[number].splitlines()
+    script = "set -e\n" + "\n".join(line[2:] for line in lines if line.startswith("$ "))
+    done = fresh_pcscd.run(
+        ["bash", "-c", script],
+        env={**environment, "LANG": _LANGUAGES[name]},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    printed = done.stdout.splitlines()
+    for line in lines:
+        if line and not line.startswith("$ "):
+            pattern = re.compile(".*".join(re.escape(part) for part in line.rstrip().split("…")) + r"\s*")
+            assert any(pattern.fullmatch(found) for found in printed), (line, done.stdout)
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    english, chinese = (
+        [line for block in blocks(name) for line in block.splitlines() if line.startswith("$ ")]
+        for name in READMES
+    )
+    assert english == chinese
+    assert len(blocks("README.md")) == 5
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_link_of_the_readme_leads_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / name).read_text(encoding="utf-8")):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_make_target_of_the_readme_exists(name: str) -> None:
+    targets = re.findall(r"`?make ([a-z-]+)", (ROOT / name).read_text(encoding="utf-8"))
+    listed = subprocess.run(
+        ["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert {"demo", "test"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^\s*{target} ", listed, re.MULTILINE), target
+
+
+def test_make_demo_shows_the_transfer(tmp_path: Path) -> None:
+    """The first command of the README, from the Makefile, in the environment that runs the tests."""
+    venv = Path(sys.executable).parents[1]
+    for stamp in ("demo.stamp",):
+        (venv / stamp).touch()
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "--no-print-directory", "demo", f"VENV={venv}"],
+        env={**os.environ, "LANG": "en_US.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "12,345.67" in done.stdout
+    assert "valid, says gmalg" in done.stdout
