@@ -48,6 +48,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # the panels cut Chinese lines off instead of folding them
     help=_(
         "The virtual bank USB key: an emulated key with screen and OK button, and the host's side of any key."
     ),
@@ -393,7 +394,7 @@ def _exit_code(error: VukeyError) -> int:
 def main() -> NoReturn:
     """The entry point: an error is one line and an exit code (docs/exit-codes.md), never a traceback."""
     try:
-        app()
+        app(prog_name="vukey")
     except VukeyError as error:
         typer.echo(f"vukey: {error.localized()}", err=True)
         sys.exit(_exit_code(error))

@@ -165,9 +165,9 @@ class RunningKey:
             return SocketLink(self.device, self._directory / f"{self.device.serial}.sock", self._shared)
 
         def on_state(state: LinkState, slot: int) -> None:
+            self._on_status(spec, state, slot)
             if state is LinkState.PLUGGED:
                 self._ready(spec)
-            self._on_status(spec, state, slot)
 
         return VpcdLink(self.device, tcp_slots(spec.host, spec.port), on_state, self._shared)
 
@@ -186,7 +186,7 @@ def _private_directory(path: Path) -> None:
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise LinkError(
-            N_("{path} must be a directory of yours that nobody else can enter: chmod 700"), path=path
+            N_("{path} must be a directory of yours that nobody else can enter: chmod 700 {path}"), path=path
         )
 
 

@@ -194,7 +194,12 @@ class CodeIncorrectError(HostError):
     exit_code = Exit.CODE_WRONG
 
     def __init__(self, left: int) -> None:
-        super().__init__(N_("wrong activation code, {left} tries left"), left=left)
+        super().__init__(
+            N_("wrong activation code, tries left: {left}")
+            if left
+            else N_("wrong activation code, and no tries are left; ask the bank for a new one"),
+            left=left,
+        )
         self.left = left
 
 

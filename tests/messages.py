@@ -27,8 +27,6 @@ TYPER: tuple[Id, ...] = (
     "Options",
     "Arguments",
     "Commands",
-    "Error",
-    "Aborted.",
     "Aborted!",
     "[default: {}]",
     "[env var: {}]",
@@ -36,14 +34,13 @@ TYPER: tuple[Id, ...] = (
     "default: {default}",
     "env var: {var}",
     "required",
-    "Try [blue]'{command_path} {help_option}'[/] for help.",
-    "Missing command.",
-    "No such command {name!r}.",
 )
 """What typer itself takes through gettext and a user of ours can see."""
 
 CLICK: tuple[Id, ...] = (
     "Usage:",
+    "Missing command.",
+    "No such command {name!r}.",
     "Show this message and exit.",
     "Try '{command} {option}' for help.",
     "Error: {message}",
@@ -62,7 +59,7 @@ CLICK: tuple[Id, ...] = (
     "{name} {filename!r} is a directory.",
     "{name} {filename!r} is not readable.",
 )
-"""What click takes through gettext, below the typer releases that use it; later ones carry a click without."""
+"""What click takes through gettext. From 0.26 on typer carries a click without: hence the bound on its version."""
 
 
 class _Undated(Catalog):

@@ -170,7 +170,7 @@ def issue(
     exists = profile.application in session.applications()
     if exists and not replace and session.device_info().label != UNFINISHED:
         raise IssueError(
-            N_("the key is issued already; to delete application {name} and start again, say so"),
+            N_("the key is issued already; to delete application {name} and start again: --replace"),
             name=profile.application,
         )
     session.set_label(UNFINISHED)

@@ -103,9 +103,9 @@ def test_plugged_means_that_pcscd_asked(run: Path, fresh_pcscd: PrivatePcscd) ->
     The second key takes the second slot, the third says once that both are taken, and takes over when one leaves.
     """
     with up(run, fresh_pcscd) as first, up(run, fresh_pcscd) as second:
-        assert len(first.err.so_far()) == len(second.err.so_far()) == 1
         first.err.wait_for("plugged into reader 0")
         second.err.wait_for("plugged into reader 1")
+        assert len(first.err.so_far()) == len(second.err.so_far()) == 1
         assert atr_by_pyscard(wait_for_card(1)) == ATR
         with up(run, fresh_pcscd, ready=False) as third:
             third.err.wait_for("both readers are taken")
