@@ -195,7 +195,7 @@ class CodeIncorrectError(HostError):
 
     def __init__(self, left: int) -> None:
         super().__init__(
-            N_("wrong activation code, tries left: {left}")
+            N_("wrong activation code, {left} tries left")
             if left
             else N_("wrong activation code, and no tries are left; ask the bank for a new one"),
             left=left,

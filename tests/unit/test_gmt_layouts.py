@@ -439,7 +439,10 @@ def test_device_info_round_trip(info: DeviceInfo, dialect: Dialect) -> None:
 pins = st.binary(max_size=16).map(lambda pin: pin.rstrip(b"\0"))
 
 
-@given(st.builds(NewApplication, names, pins, u32s, pins, u32s, u32s, u8s, u8s, u16s), dialects)
+@given(
+    st.builds(NewApplication, names.filter(str.isprintable), pins, u32s, pins, u32s, u32s, u8s, u8s, u16s),
+    dialects,
+)
 def test_new_application_round_trip(new: NewApplication, dialect: Dialect) -> None:
     assert NewApplication.decode(new.encode(dialect), dialect) == new
 
