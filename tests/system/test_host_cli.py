@@ -208,15 +208,6 @@ def test_cancelled_and_removed(run: Path) -> None:
         assert "vukey up" in host.err.all()[-1]
 
 
-def test_no_room(run: Path) -> None:
-    small = profile_file(
-        run, "small", "icbc-2g-feitian", 'max_containers = { value = 1, source = "assumed" }'
-    )
-    done = vukey("up", "--link", "socket", "--profile", small, "--stage", "issued", "--", "true", run=run)
-    assert done.returncode in (1, 2, 20), done.stderr
-    assert done.stderr.splitlines()[-1].startswith("vukey: ")
-
-
 def test_without_pyscard(run: Path) -> None:
     program = "import sys; sys.modules['smartcard'] = None; import vukey; vukey.main()"
     command = [sys.executable, "-c", program, "host", "info", "--token"]
