@@ -169,12 +169,13 @@ def up(
     with ExitStack() as stack:
         stack.enter_context(_handling(dict.fromkeys(_ENDING, _leave)))
         is_new = state is None or not state.exists()
-        device = open_device(profile, state, serial)
+        key = open_device(profile, state, serial)
+        device = key.device
         stack.callback(device.close)
         code_to_type = _bring_to(device, stage, is_new)
         at_terminal = not command and not as_json and _is_at_terminal()
         face = _face(device, stack, at_terminal)
-        running = RunningKey(device, specs, face.link_changed)
+        running = RunningKey(key, specs, face.link_changed)
         stack.callback(running.stop)
         if rule is not None:
             _warn_of_approval(rule)
@@ -372,7 +373,7 @@ def _running_profile(serial: str) -> str:
     """The model of a virtual key that runs here."""
     for key in running_keys():
         if key.serial == serial:
-            return key.profile
+            return key.model
     raise UsageError(N_("which model is key {serial}? Say --profile"), serial=serial)
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from emulator.device import Device
 from emulator.hardware.storage import MemoryStorage, StateError, Storage
@@ -58,7 +59,14 @@ def parse_link(text: str) -> LinkSpec:
     raise LinkError(N_("--link {text}: expected vpcd, vpcd:HOST:PORT or socket"), text=text)
 
 
-def open_device(profile_name: str | None, state: Path | None, serial: str | None) -> Device:
+class Opened(NamedTuple):
+    """A key, and what ``--profile`` takes for its model."""
+
+    device: Device
+    model: str
+
+
+def open_device(profile_name: str | None, state: Path | None, serial: str | None) -> Opened:
     """The key of a state file, or a new one.
 
     :param profile_name: an id, or the path of a TOML file; None takes the state file's, else the usual model.
@@ -77,15 +85,15 @@ def open_device(profile_name: str | None, state: Path | None, serial: str | None
                     file=state, kept=kept[key], wanted=wanted,
                 )  # fmt: skip
         device = Device(profile, kept.get("serial") or serial, storage=storage)
+        model = name if name == profile.id else str(Path(name).resolve())
         if not kept:
-            source = name if name == profile.id else str(Path(name).resolve())
-            identity = {"profile": profile.id, "source": source, "serial": device.serial}
+            identity = {"profile": profile.id, "source": model, "serial": device.serial}
             with storage.transaction() as transaction:
                 transaction.put(_IDENTITY, json.dumps(identity).encode())
     except BaseException:
         storage.close()
         raise
-    return device
+    return Opened(device, model)
 
 
 def load_model(name: str) -> Profile:
@@ -103,17 +111,17 @@ class RunningKey:
     """
 
     def __init__(
-        self, device: Device, links: list[LinkSpec], on_status: Callable[[LinkSpec, LinkState, int], None]
+        self, key: Opened, links: list[LinkSpec], on_status: Callable[[LinkSpec, LinkState, int], None]
     ) -> None:
-        self.device = device
+        self.device, self._model = key
         self.specs = tuple(links)
         self._on_status = on_status
         self._unready = set(links)
         self._changed = threading.Condition()
         self._links: list[VpcdLink | SocketLink] = []
-        self._shared = SharedKey(device)
+        self._shared = SharedKey(self.device)
         self._directory = run_directory(os.environ, Path.home())
-        self._run_path = self._directory / f"{device.serial}.json"
+        self._run_path = self._directory / f"{self.device.serial}.json"
         self._run_descriptor: int | None = None
 
     @property
@@ -127,7 +135,7 @@ class RunningKey:
         """What others are told of this key."""
         links = tuple(str(spec) for spec in self.specs)
         socket = str(self.socket_path) if self.socket_path else None
-        return RunFile(os.getpid(), self.device.serial, self.device.profile.id, links, socket)
+        return RunFile(os.getpid(), self.device.serial, self.device.profile.id, self._model, links, socket)
 
     def start(self) -> None:
         """Start the links and write the run file.

@@ -25,6 +25,7 @@ def run_directory(environment: Mapping[str, str], home: Path) -> Path:
 class RunFile:
     """A running key.
 
+    :param model: what ``--profile`` takes for it: an id, or the path of a user's own TOML file.
     :param links: how it can be reached, as ``vukey up --link`` names them.
     :param socket: path of its unix socket, None without that link.
     """
@@ -32,6 +33,7 @@ class RunFile:
     pid: int
     serial: str
     profile: str
+    model: str
     links: tuple[str, ...]
     socket: str | None
 
@@ -47,8 +49,9 @@ class RunFile:
         """
         try:
             fields: dict[str, Any] = json.loads(raw)
-            serial, profile, socket = fields["serial"], fields["profile"], fields["socket"]
+            serial, profile, model = (str(fields[name]) for name in ("serial", "profile", "model"))
+            socket = fields["socket"]
             links = tuple(str(link) for link in fields["links"])
-            return cls(int(fields["pid"]), str(serial), str(profile), links, socket and str(socket))
+            return cls(int(fields["pid"]), serial, profile, model, links, socket and str(socket))
         except (ValueError, KeyError, TypeError):
             raise ProtocolError(N_("this is no run file of a key")) from None

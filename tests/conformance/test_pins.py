@@ -153,7 +153,6 @@ def test_back_to_the_initial_pin_is_initial_again(rig: KeyRig) -> None:
         pytest.param("888888", id="all equal"),
         pytest.param("345678", id="a run up"),
         pytest.param("fedcba", id="a run down"),
-        pytest.param("12345678", id="the initial one, a run"),
     ],
 )
 def test_a_new_pin_against_the_rules_is_refused_and_costs_nothing(rig: KeyRig, new: str) -> None:
@@ -167,6 +166,19 @@ def test_a_new_pin_against_the_rules_is_refused_and_costs_nothing(rig: KeyRig, n
     with pytest.raises(ApduFailedError):
         rig.session.unblock_pin(application, rig.profile.pin.admin.initial, new)
     assert rig.session.pin_info(application, PinType.ADMIN).left == 6
+
+
+def test_only_the_bank_sets_the_initial_pin_again_where_it_is_weak(rig: KeyRig) -> None:
+    """B2, C6, E6: 12345678 is a run; a branch may reset a key to it, its user may not choose it."""
+    application = rig.open()
+    initial = rig.profile.pin.user.initial
+    with pytest.raises(ApduFailedError):
+        rig.session.change_pin(application, rig.user_pin, initial)
+    rig.session.unblock_pin(application, rig.profile.pin.admin.initial, initial)
+    assert rig.session.pin_info(application).initial
+    rig.session.verify_pin(application, initial)
+    with pytest.raises(InitialPinError):
+        sign(rig)
 
 
 @pytest.mark.parametrize("new", ["628318", "Ab-93_x*", "314159265358"])
