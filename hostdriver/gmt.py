@@ -16,6 +16,7 @@ from protocols import pin, sm2
 from protocols.apdu import Command, encode_command, parse_response
 from protocols.dialect import DEFAULT, Dialect
 from protocols.errors import ProtocolError
+from protocols.fields import Fields, decode_names, u16, u32
 from protocols.gmt import (
     CLA_MAC,
     CLA_PLAIN,
@@ -28,7 +29,6 @@ from protocols.gmt import (
     ContainerInfo,
     ContainerType,
     DeviceInfo,
-    Fields,
     HashAlgorithm,
     Ins,
     NewApplication,
@@ -36,9 +36,6 @@ from protocols.gmt import (
     PinType,
     RsaPublicKey,
     SignInput,
-    decode_names,
-    u16,
-    u32,
 )
 from protocols.i18n import N_
 from protocols.sw import SW

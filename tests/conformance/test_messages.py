@@ -7,7 +7,8 @@ import json
 import pytest
 
 from hostdriver.errors import MessageRefusedError
-from protocols.gmt import Ins, SignInput, u32
+from protocols.fields import u32
+from protocols.gmt import Ins, SignInput
 from protocols.sm2 import PublicKey
 from tests.rig.key import KeyRig
 from tests.rig.messages import TRANSFER, VECTORS, transfer

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from emulator.firmware.applets.gmt import COMMANDS
-from protocols.gmt import Ins, PinType, u16, u32
+from protocols.fields import u16, u32
+from protocols.gmt import Ins, PinType
 from protocols.sw import SW
 from tests.rig.commands import Call, Caller, ecc_verify, rsa_signed, sm2_signed
 from tests.rig.key import CERTIFICATE, KeyRig, activation_code, new_application, verifier

@@ -14,7 +14,8 @@ from emulator.firmware.applets.gmt import COMMANDS
 from emulator.firmware.applets.gmt.table import Need
 from protocols import pin
 from protocols.apdu import Command, encode_command
-from protocols.gmt import CLA_MAC, DEV_AUTH_SM4, Ins, PinType, u16, u32
+from protocols.fields import u16, u32
+from protocols.gmt import CLA_MAC, DEV_AUTH_SM4, Ins, PinType
 from protocols.sm2 import PublicKey
 from tests.rig.key import CERTIFICATE, KeyRig, new_application, verifier
 from tests.rig.messages import TRANSFER, VECTORS

@@ -14,20 +14,15 @@ from hypothesis import strategies as st
 from protocols import gmt
 from protocols.dialect import DEFAULT, DIALECTS, Dialect, DialectError, dialect_named
 from protocols.errors import ProtocolError
+from protocols.fields import Fields, LayoutError, decode_names, encode_names, fixed_text, parse_text
 from protocols.gmt import (
     ActivationVerifier,
     ApplicationInfo,
     ContainerInfo,
     DeviceInfo,
-    Fields,
     Ins,
-    LayoutError,
     NewApplication,
     PinInfo,
-    decode_names,
-    encode_names,
-    fixed_text,
-    parse_text,
 )
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "gmt"
@@ -360,10 +355,10 @@ def test_a_counted_field_that_ends_early(raw: str) -> None:
 
 
 def test_integer_fields() -> None:  # G2
-    assert gmt.u32(0x01020304) == bytes.fromhex("01020304")
-    assert gmt.u32(0x01020304, LITTLE) == bytes.fromhex("04030201")
-    assert gmt.u16(0x0102) == bytes.fromhex("0102")
-    assert gmt.u16(0x0102, LITTLE) == bytes.fromhex("0201")
+    assert u32(0x01020304) == bytes.fromhex("01020304")
+    assert u32(0x01020304, LITTLE) == bytes.fromhex("04030201")
+    assert u16(0x0102) == bytes.fromhex("0102")
+    assert u16(0x0102, LITTLE) == bytes.fromhex("0201")
 
 
 # Every decoder: exact length, any bytes, round trip

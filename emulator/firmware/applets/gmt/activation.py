@@ -16,7 +16,8 @@ from emulator.firmware.confirm import Ask, Waiting
 from emulator.firmware.core import Core
 from emulator.firmware.decisions import require_press
 from emulator.firmware.refused import Refused
-from protocols.gmt import ActivationAction, ActivationVerifier, Ins, LayoutError
+from protocols.fields import LayoutError
+from protocols.gmt import ActivationAction, ActivationVerifier, Ins
 from protocols.sm2 import sm3
 from protocols.sw import SW
 

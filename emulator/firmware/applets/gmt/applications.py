@@ -7,16 +7,8 @@ from emulator.firmware.applets.gmt.table import Call, Need, Table
 from emulator.firmware.catalogue import Application
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
-from protocols.gmt import (
-    ApplicationInfo,
-    Ins,
-    LayoutError,
-    NameLayoutError,
-    NewApplication,
-    PinType,
-    encode_names,
-    parse_name,
-)
+from protocols.fields import LayoutError, NameLayoutError, encode_names, parse_name
+from protocols.gmt import ApplicationInfo, Ins, NewApplication, PinType
 from protocols.sw import SW
 
 TABLE = Table()

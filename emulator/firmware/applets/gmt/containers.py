@@ -9,17 +9,8 @@ from emulator.firmware.catalogue import Container
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
 from protocols import sm2
-from protocols.gmt import (
-    ContainerInfo,
-    ContainerType,
-    Fields,
-    Ins,
-    LayoutError,
-    encode_names,
-    parse_name,
-    u16,
-    u32,
-)
+from protocols.fields import Fields, LayoutError, encode_names, parse_name, u16, u32
+from protocols.gmt import ContainerInfo, ContainerType, Ins
 from protocols.sw import SW
 
 TABLE = Table()

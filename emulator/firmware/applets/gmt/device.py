@@ -8,16 +8,8 @@ from emulator.firmware.applets.gmt.table import Call, Need, Table
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
 from protocols import pin
-from protocols.gmt import (
-    DEV_AUTH_SM4,
-    SM4_ECB,
-    AsymmetricAlgorithm,
-    DeviceInfo,
-    HashAlgorithm,
-    Ins,
-    LayoutError,
-    parse_name,
-)
+from protocols.fields import LayoutError, parse_name
+from protocols.gmt import DEV_AUTH_SM4, SM4_ECB, AsymmetricAlgorithm, DeviceInfo, HashAlgorithm, Ins
 from protocols.sw import SW
 
 TABLE = Table()

@@ -13,7 +13,8 @@ from emulator.firmware.refused import Refused
 from emulator.firmware.secure_element import HASHES
 from emulator.firmware.showing import show_digest, show_message
 from protocols import sm2
-from protocols.gmt import ContainerType, Fields, HashAlgorithm, Ins, LayoutError, PinType, SignInput, u32
+from protocols.fields import Fields, LayoutError, u32
+from protocols.gmt import ContainerType, HashAlgorithm, Ins, PinType, SignInput
 from protocols.sw import SW
 
 TABLE = Table()
