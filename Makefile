@@ -45,7 +45,7 @@ messages: $(VENV)/dev.stamp  ## collect the messages and compile the catalogues
 	$(BIN)/python tests/messages.py
 
 docs: $(VENV)/dev.stamp  ## write the generated pages of docs/ again
-	$(BIN)/python -m emulator.firmware.applets.gmt.reference > docs/commands.md
+	$(BIN)/python docs/generate_commands.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

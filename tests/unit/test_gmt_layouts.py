@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from protocols import gmt
 from protocols.dialect import DEFAULT, DIALECTS, Dialect, DialectError, dialect_named
 from protocols.errors import ProtocolError
-from protocols.fields import Fields, LayoutError, decode_names, encode_names, fixed_text, parse_text
+from protocols.fields import Fields, LayoutError, decode_names, encode_names, fixed_text, parse_text, u16, u32
 from protocols.gmt import (
     ActivationVerifier,
     ApplicationInfo,
