@@ -41,7 +41,7 @@ from hostdriver.cli.common import JsonOption, TokenOption
 from hostdriver.errors import Exit, HostError
 from hostdriver.gmt import GmtSession
 from hostdriver.tokens import open_session
-from hostdriver.transport.unix_socket import running_keys
+from hostdriver.transport.unix_socket import run_files
 from protocols.errors import VukeyError
 
 app = typer.Typer(
@@ -371,7 +371,7 @@ def issue_key(
 
 def _running_profile(serial: str) -> str:
     """The model of a virtual key that runs here."""
-    for key in running_keys():
+    for key in run_files():
         if key.serial == serial:
             return key.model
     raise UsageError(N_("which model is key {serial}? Say --profile"), serial=serial)

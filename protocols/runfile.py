@@ -52,6 +52,8 @@ class RunFile:
             serial, profile, model = (str(fields[name]) for name in ("serial", "profile", "model"))
             socket = fields["socket"]
             links = tuple(str(link) for link in fields["links"])
-            return cls(int(fields["pid"]), serial, profile, model, links, socket and str(socket))
-        except (ValueError, KeyError, TypeError):
+            return cls(
+                int(fields["pid"]), serial, profile, model, links, None if socket is None else str(socket)
+            )
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise ProtocolError(N_("this is no run file of a key")) from None

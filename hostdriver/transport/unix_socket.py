@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,17 +21,16 @@ _FAREWELL_S = 2.0
 """How long a key may take to let go; a living one takes microseconds."""
 
 
-def running_keys() -> list[RunFile]:
-    """The virtual keys of this user that listen on a socket, by serial number; dead ones are left out."""
-    found = []
+def run_files() -> Iterator[RunFile]:
+    """What the virtual keys of this user say of themselves, by serial number; a killed one may have left its file."""
     for path in sorted(run_directory(os.environ, Path.home()).glob("*.json")):
-        try:
-            key = RunFile.decode(path.read_bytes())
-        except (OSError, ProtocolError):
-            continue
-        if key.socket and _answers(key.socket):
-            found.append(key)
-    return found
+        with suppress(OSError, ProtocolError):
+            yield RunFile.decode(path.read_bytes())
+
+
+def running_keys() -> list[RunFile]:
+    """The virtual keys of this user that listen on a socket; dead ones are left out."""
+    return [key for key in run_files() if key.socket and _answers(key.socket)]
 
 
 def _answers(path: str) -> bool:

@@ -88,7 +88,7 @@ def test_a_keys_life(wire: tuple[str, str, PrivatePcscd | None], run: Path) -> N
             assert not any(pin in done.stdout + done.stderr for pin in variables.values())
             return done.stdout if code == 0 else done.stderr
 
-        issued = json.loads(host("issue", "--profile", str(model), "--json"))
+        issued = json.loads(host("issue", "--json"))
         assert issued["serial"] == key.serial
         assert "initial PIN; change it first" in host(*SIGN, "--alg", "sm2", code=7, VUKEY_PIN=INITIAL_PIN)
         assert "Hint" not in host("host", "pin", "change", VUKEY_PIN=INITIAL_PIN, VUKEY_NEW_PIN=NEW_PIN)
