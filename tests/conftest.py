@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,12 @@ __all__ = ["fresh_pcscd", "pcscd"]
 
 TOKENS = ("inproc", "socket", "vpcd")
 PROFILE = "bocom-2g-tendyron"
+
+
+def pytest_configure() -> None:
+    """Programs under test must hear Ctrl-C and SIGHUP, even where a script started us in its background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
