@@ -228,6 +228,19 @@ class TestExtraPress:
             rig.clock.advance(60)
         assert rig.session.pin_info(application).left == 2
 
+    def test_a_change_is_a_try_too(self, rig: KeyRig) -> None:
+        application = rig.open()
+        assert [wrong_pin(rig, application), wrong_pin(rig, application)] == [3, 2]
+        with (
+            pytest.raises(CancelledError),
+            rig.pending(rig.session.change_pin, application, rig.user_pin, "628318"),
+        ):
+            rig.press("cancel")
+        assert rig.session.pin_info(application).left == 2
+        with rig.pending(rig.session.change_pin, application, rig.user_pin, "628318"):
+            rig.page_and_press_ok()
+        assert rig.session.pin_info(application).left == 4
+
     def test_the_press_does_not_spare_the_try(self, rig: KeyRig) -> None:
         application = rig.open()
         assert [wrong_pin(rig, application), wrong_pin(rig, application)] == [3, 2]

@@ -127,6 +127,10 @@ for left in (4, 3, 2, 1, 0):
     sent(Ins.VERIFY_PIN, SW.PIN_WRONG | left, verifying(WRONG_PIN))
 sent(Ins.VERIFY_PIN, SW.PIN_LOCKED, verifying())
 for _ins, _call in ((Ins.CHANGE_PIN, new_user_pin), (Ins.UNBLOCK_PIN, unblocking)):
+    if _ins is Ins.CHANGE_PIN:
+        sent(_ins, SW.PIN_WRONG | 5, _call(opener=WRONG_PIN))
+        unanswered(_ins, _call())  # E5: five tries are left
+        sent(_ins, SW.WRONG_DATA, _call(b"111111"))  # the old PIN was right: all tries are back
     sent(_ins, SW.NO_CHALLENGE, used_challenge(_call()))
     sent(_ins, SW.WRONG_LENGTH, _call(width=32))
     sent(_ins, SW.WRONG_DATA, _call(b"111111"))

@@ -64,15 +64,21 @@ def _press_when_few_tries_are_left(core: Core, slot: str, pin_type: PinType) -> 
     mac=True,
     p2=_TYPES,
     lc=_NEW_PIN,
-    answers=(*_FAILURES, SW.WRONG_LENGTH, SW.WRONG_DATA),
+    answers=(*_FAILURES, SW.WRONG_LENGTH, SW.WRONG_DATA, SW.CANCELLED, SW.TIMED_OUT),
 )
-def change_pin(core: Core, call: Call) -> bytes:
-    """ChangePIN: the new PIN enciphered and MACed under the old one; a failure ends the login."""
+def change_pin(core: Core, call: Call) -> Waiting:
+    """ChangePIN: the new PIN enciphered and MACed under the old one; a failure ends the login.
+
+    With few tries left a press comes first, as for VerifyPIN: it is a try as well (E5).
+    """
+    _check_new_pin_length(core, call)
+    challenge = _challenge(core)
     pin_type = PinType(call.command.p2)
     slot = call.application.pin_slots[pin_type]
+    yield from _press_when_few_tries_are_left(core, slot, pin_type)
     logged_in = core.session.logged_in(call.application, pin_type)
     core.session.log_out(call.application, pin_type)
-    new_pin = _open_new_pin(core, call, slot)
+    new_pin = _open_new_pin(core, call, slot, challenge)
     _accept(core, call.application, pin_type, new_pin, slot)
     if logged_in:
         core.session.log_in(call.application, pin_type)
@@ -88,8 +94,9 @@ def change_pin(core: Core, call: Call) -> bytes:
 )
 def unblock_pin(core: Core, call: Call) -> bytes:
     """UnblockPIN: a new user PIN under the administrator's; it logs nobody in."""
+    _check_new_pin_length(core, call)
     slot = call.application.pin_slots[PinType.ADMIN]
-    new_pin = _open_new_pin(core, call, slot)
+    new_pin = _open_new_pin(core, call, slot, _challenge(core))
     _accept(core, call.application, PinType.USER, new_pin, slot, by_bank=True)
     core.session.log_out(call.application, PinType.USER)
     return b""
@@ -109,14 +116,17 @@ def _challenge(core: Core) -> bytes:
     return challenge
 
 
-def _open_new_pin(core: Core, call: Call, slot: str) -> bytes:
+def _check_new_pin_length(core: Core, call: Call) -> None:
+    widths = (PIN_FIELD, LONG_PIN_FIELD) if core.profile.pin.user.max > PIN_FIELD else (PIN_FIELD,)
+    if len(call.command.data) - _AROUND_NEW_PIN not in widths:
+        raise Refused(SW.WRONG_LENGTH)
+
+
+def _open_new_pin(core: Core, call: Call, slot: str, challenge: bytes) -> bytes:
     """The new PIN out of a protected command; the MAC's key is the slot's PIN."""
     data = call.command.data
-    widths = (PIN_FIELD, LONG_PIN_FIELD) if core.profile.pin.user.max > PIN_FIELD else (PIN_FIELD,)
-    if len(data) - _AROUND_NEW_PIN not in widths:
-        raise Refused(SW.WRONG_LENGTH)
     cipher = data[_HANDLE : -pin.MAC_LENGTH]
-    padded = core.secure_element.open_protected(slot, _challenge(core), call.command.header, data, cipher)
+    padded = core.secure_element.open_protected(slot, challenge, call.command.header, data, cipher)
     return padded.rstrip(b"\0")
 
 
