@@ -15,6 +15,7 @@ from hostdriver.errors import AnswerError
 from protocols import sm2
 from protocols.errors import ProtocolError
 from protocols.gmt import HashAlgorithm, RsaPublicKey
+from protocols.hashing import HASHES, digest_of
 from protocols.i18n import N_
 
 PublicKey = RsaPublicKey | sm2.PublicKey
@@ -28,13 +29,6 @@ _SHORT = {
 }
 _GARBAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
 """What asn1crypto raises over bytes that are no certificate."""
-
-_HASHES: dict[HashAlgorithm, hashes.HashAlgorithm] = {
-    HashAlgorithm.SM3: hashes.SM3(),
-    HashAlgorithm.SHA1: hashes.SHA1(),  # noqa: S303 - the standard offers it
-    HashAlgorithm.SHA256_ALIAS: hashes.SHA256(),
-    HashAlgorithm.SHA256: hashes.SHA256(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +119,7 @@ def verify(
     """
     if isinstance(public_key, sm2.PublicKey):
         return verify_digest(public_key, sm2.message_digest(public_key, message), signature)
-    digest = hashes.Hash(_HASHES[hash_code])
-    digest.update(message)
-    return verify_digest(public_key, digest.finalize(), signature, hash_code)
+    return verify_digest(public_key, digest_of(hash_code, message), signature, hash_code)
 
 
 def verify_digest(
@@ -138,7 +130,7 @@ def verify_digest(
 ) -> bool:
     """Whether a signature covers a ready digest; for SM2 that is e. The rest is as in `verify`."""
     if isinstance(public_key, RsaPublicKey):
-        return _verify_rsa(public_key, digest, signature, _HASHES[hash_code])
+        return _verify_rsa(public_key, digest, signature, HASHES[hash_code])
     try:
         pair = _sm2_signature(signature)
     except sm2.Sm2Error:

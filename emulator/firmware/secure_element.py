@@ -12,22 +12,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from emulator.firmware.refused import Refused
 from emulator.hardware.entropy import Entropy
 from emulator.hardware.storage import Storage, Transaction
 from protocols import pin, sm2
-from protocols.gmt import RSA_EXPONENT, HashAlgorithm, RsaPublicKey
+from protocols.gmt import RSA_EXPONENT, RsaPublicKey
+from protocols.hashing import HASHES
 from protocols.sw import SW
 
-HASHES: dict[int, hashes.HashAlgorithm] = {
-    HashAlgorithm.SM3: hashes.SM3(),
-    HashAlgorithm.SHA1: hashes.SHA1(),  # noqa: S303 - the standard offers it
-    HashAlgorithm.SHA256_ALIAS: hashes.SHA256(),
-    HashAlgorithm.SHA256: hashes.SHA256(),
-}
 _PADDING = padding.PKCS1v15()
 _NO_DIGEST_INFO = utils.NoDigestInfo()
 _PREHASHED = {code: utils.Prehashed(algorithm) for code, algorithm in HASHES.items()}

@@ -63,21 +63,6 @@ PinFileOption = Annotated[
         "--pin-file", metavar="FILE", help=_("File that holds the PIN; else VUKEY_PIN or a prompt.")
     ),
 ]
-NewPinFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--new-pin-file",
-        metavar="FILE",
-        help=_("File that holds the new PIN; else VUKEY_NEW_PIN or a prompt."),
-    ),
-]
-AdminOption = Annotated[bool, typer.Option("--admin", help=_("The administrator PIN instead of the user's."))]
-DigestOption = Annotated[
-    bool,
-    typer.Option("--digest/--message", help=_("FILE holds a ready digest (raw or hex), not the message.")),
-]
-HashOption = Annotated[Hash, typer.Option("--hash", help=_("Hash for RSA signatures."))]
-InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")]
 
 
 def print_json(value: Any) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from emulator.firmware.applets.gmt.table import Call, Need, Table
 from emulator.firmware.confirm import Waiting
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
-from emulator.firmware.secure_element import HASHES
 from emulator.firmware.showing import show_digest, show_message
 from protocols import sm2
 from protocols.fields import Fields, LayoutError, u32
 from protocols.gmt import ContainerType, HashAlgorithm, Ins, PinType, SignInput
+from protocols.hashing import HASHES, digest_of
 from protocols.sw import SW
 
 TABLE = Table()
@@ -48,13 +47,13 @@ def rsa_sign_data(core: Core, call: Call) -> Waiting:
     if call.command.p1 == SignInput.MESSAGE:
         code = code or HashAlgorithm.SHA256
         yield from show_message(core, data)
-        data = _hash(code, data)
+        data = digest_of(code, data)
     else:
         if code and len(data) != HASHES[code].digest_size:
             raise Refused(SW.WRONG_LENGTH)
         yield from show_digest(core, data)
-    digest_of = None if code == _PREPADDED else code
-    return core.while_blinking(lambda: core.secure_element.sign_rsa(call.container.sign_key, data, digest_of))
+    hash_code = None if code == _PREPADDED else code
+    return core.while_blinking(lambda: core.secure_element.sign_rsa(call.container.sign_key, data, hash_code))
 
 
 @TABLE.command(
@@ -83,12 +82,6 @@ def _start(core: Core, call: Call, kind: ContainerType) -> None:
         core.session.log_out(call.application, PinType.USER)
 
 
-def _hash(code: int, message: bytes) -> bytes:
-    state = hashes.Hash(HASHES[code])
-    state.update(message)
-    return state.finalize()
-
-
 @TABLE.command(
     Ins.RSA_VERIFY,
     p1=_INPUTS,
@@ -108,7 +101,7 @@ def rsa_verify(core: Core, call: Call) -> bytes:
     code = call.command.p2
     if call.command.p1 == SignInput.MESSAGE:
         code = code or HashAlgorithm.SHA256
-        data = _hash(code, data)
+        data = digest_of(code, data)
     _verify_rsa(rsa.RSAPublicNumbers(exponent, int.from_bytes(modulus)), data, signature, code)
     return b""
 
