@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gettext
+import importlib.metadata
+import io
 import json
 import os
 import signal
@@ -72,8 +74,30 @@ class UsageError(VukeyError):
     """An option's value does not fit."""
 
 
+class NotPluggedError(VukeyError):
+    """No reader took the key in time."""
+
+
 def _authority(profile: Profile) -> CertificateAuthority:
     return CertificateAuthority(OsEntropy(), datetime.now(UTC), profile.issuer)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vukey {importlib.metadata.version('vukey')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help=_("Show the version and exit.")
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 class DemoAlgorithm(StrEnum):
@@ -84,7 +108,7 @@ class DemoAlgorithm(StrEnum):
     BOTH = "both"
 
 
-@app.command(help=_("See it work: a key is issued, activated, shows a transfer and signs it."))
+@app.command(help=_("See it work: a key is issued, shows a transfer, signs it."))
 def demo(
     profile: ProfileOption = None,
     alg: Annotated[
@@ -95,6 +119,8 @@ def demo(
 ) -> None:
     import vukey_demo
 
+    if interactive and not sys.stdin.isatty():
+        raise UsageError(N_("--interactive needs a terminal to press keys on"))
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the demo, whichever thread draws
     algorithms = {None: None, DemoAlgorithm.BOTH: ("rsa", "sm2")}.get(alg, (str(alg),))
     vukey_demo.run(profile, algorithms, interactive, as_json)
@@ -157,7 +183,9 @@ def up(
     approve: Annotated[
         str | None,
         typer.Option(
-            "--approve", metavar="RULE", help=_("Press by itself: always, never, or OK after SECONDS.")
+            "--approve",
+            metavar="RULE",
+            help=_("Press by itself: always (OK), never (C), or OK after SECONDS."),
         ),
     ] = None,
     as_json: Annotated[
@@ -180,6 +208,8 @@ def up(
         if rule is not None:
             _warn_of_approval(rule)
             stack.enter_context(AutoApproval(device, rule))
+        elif command and sys.stdin.isatty():
+            _warn_of_nobody(device)
         _tell_code(code_to_type)
         running.start()
         code = _live(running, command, as_json, face)
@@ -243,8 +273,23 @@ def _tell_code(code: str | None) -> None:
 
 
 def _warn_of_approval(rule: object) -> None:
-    line = _("Warning: --approve {rule}: the key's buttons press themselves; nobody reads what it signs.")
-    typer.echo(line.format(rule=rule), err=True)
+    line = (
+        _("Warning: --approve never: the key presses C by itself; it signs nothing.")
+        if rule == "never"
+        else _("Warning: --approve {rule}: the key's buttons press themselves; nobody reads what it signs.")
+    )
+    typer.echo(line.format(rule=f"{rule:g}" if isinstance(rule, float) else rule), err=True)
+
+
+def _warn_of_nobody(device: Device) -> None:
+    """With a command there is no live screen: who starts it from a terminal may expect one."""
+    if device.buttons:
+        typer.echo(
+            _(
+                "Nobody can press the key's buttons while the command runs: add --approve, or use two terminals."
+            ),
+            err=True,
+        )
 
 
 class _Face:
@@ -301,14 +346,14 @@ def _live(running: RunningKey, command: list[str] | None, as_json: bool, face: _
             running.wait_until_ready(None)
             typer.echo(json.dumps({"ready": True, **asdict(running.run_file)}, ensure_ascii=False))
         threading.Event().wait()
-    except KeyboardInterrupt:
-        return 0
+    except KeyboardInterrupt:  # the way to leave; but a command that never ran was no success
+        return 128 + signal.SIGINT if command else 0
     return 0
 
 
 def _run_command(running: RunningKey, command: list[str]) -> int:
     if not running.wait_until_ready(_READY_WITHIN_S):
-        raise LinkError(
+        raise NotPluggedError(
             N_("the key was not plugged within {seconds} s; is pcscd running? Without pcscd: --link socket"),
             seconds=int(_READY_WITHIN_S),
         )
@@ -382,6 +427,7 @@ _EXIT_CODES: tuple[tuple[type[VukeyError], Exit], ...] = (
     (ProfileError, Exit.USAGE),
     (UsageError, Exit.USAGE),
     (LinkError, Exit.USAGE),
+    (NotPluggedError, Exit.NO_KEY),
     (IssueError, Exit.ALREADY_EXISTS),
 )
 
@@ -392,10 +438,23 @@ def _exit_code(error: VukeyError) -> int:
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), Exit.FAILED)
 
 
+@contextmanager
+def _flushed() -> Iterator[None]:
+    """What was printed has left before we say that all went well."""
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+
+
 def main() -> NoReturn:
     """The entry point: an error is one line and an exit code (docs/exit-codes.md), never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot write Chinese is no reason to fail
     try:
-        app(prog_name="vukey")
+        with _flushed():
+            app(prog_name="vukey")
     except VukeyError as error:
         typer.echo(f"vukey: {error.localized()}", err=True)
         sys.exit(_exit_code(error))
@@ -403,6 +462,7 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         typer.echo(
             "vukey: " + ": ".join(str(part) for part in (error.filename, error.strerror) if part), err=True
         )

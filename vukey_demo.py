@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -115,7 +114,7 @@ def verify_sm2(key: sm2.PublicKey, message: bytes, signature: sm2.Signature) -> 
 
 def _missing() -> MissingComponentError:
     return MissingComponentError(
-        N_("the demo checks signatures with foreign code: pip install 'vukey[demo]'")
+        N_("the demo checks signatures with foreign code: pip install gmalg pycryptodome")
     )
 
 
@@ -374,8 +373,6 @@ def run(
     """
     profile = load_model(profile_name or DEFAULT_PROFILE)
     offered = tuple(name for name in ("rsa", "sm2") if getattr(profile.containers, name))
-    if interactive and not sys.stdin.isatty():
-        raise DemoFailedError(N_("--interactive needs a terminal to press keys on"))
     demo = Demo(profile, algorithms or offered, None if as_json else Console(), interactive)
     report = demo.run()
     if as_json:

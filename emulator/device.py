@@ -41,8 +41,9 @@ def _tell(listener: Callable[[Screen], None], screen: Screen) -> None:
     """A listener that fails does not stop the key."""
     try:
         listener(screen)
-    except Exception:
-        _log.exception("a listener to the screen failed")
+    except Exception as error:
+        _log.error("a listener to the screen failed: %s", error)
+        _log.debug("where it failed", exc_info=True)
 
 
 class Exchange:

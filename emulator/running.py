@@ -73,9 +73,15 @@ def open_device(profile_name: str | None, state: Path | None, serial: str | None
     :raises StateError: the file is damaged, foreign, in use, or belongs to another model or number.
     :raises ProfileError: no such model, or the serial number does not follow its scheme.
     """
+    existed = state is not None and state.exists() and state.stat().st_size > 0
     storage: Storage = SqliteStorage(state) if state else MemoryStorage()
     try:
         kept = json.loads(storage.read(_IDENTITY) or b"{}")
+        if existed and not kept:
+            raise StateError(
+                N_("{file} holds no key: was it copied without its -wal file? Delete it to make a new one"),
+                file=state,
+            )
         name = profile_name or kept.get("source") or _DEFAULT_PROFILE
         profile = load_model(name)
         for wanted, key in ((profile.id, "profile"), (serial, "serial")):

@@ -188,6 +188,30 @@ class PinIncorrectError(HostError):
         self.left = left
 
 
+class NewPinRefusedError(ApduFailedError):
+    """6A80 or 6700 of ChangePIN and UnblockPIN: the old PIN was right, the new one breaks the key's rules."""
+
+    def __init__(self, sw: int) -> None:
+        HostError.__init__(
+            self,
+            N_(
+                "the key refuses the new PIN: too short, too long, all the same, or a run such as 123456; "
+                "the old one stays"
+            ),
+        )
+        self.sw = sw
+
+    def localized(self) -> str:
+        """The line in the language of the person's locale."""
+        return HostError.localized(self)
+
+
+class BlankKeyError(HostError):
+    """The key has no application yet."""
+
+    exit_code = Exit.NOT_FOUND
+
+
 class CodeIncorrectError(HostError):
     """63Cx of the activation command; `left` tries remain."""
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hostdriver.errors import AnswerError, CodeIncorrectError, PinIncorrectError, error_for
+from hostdriver.errors import (
+    AnswerError,
+    ApduFailedError,
+    CodeIncorrectError,
+    NewPinRefusedError,
+    PinIncorrectError,
+    error_for,
+)
 from hostdriver.transport import Transport
 from protocols import pin, sm2
 from protocols.apdu import Command, encode_command, parse_response
@@ -177,6 +184,7 @@ class GmtSession:
         """ChangePIN.
 
         :raises PinIncorrectError: the old one is wrong.
+        :raises NewPinRefusedError: the new one breaks the key's rules.
         """
         self._send_new_pin(Ins.CHANGE_PIN, application, old, new, pin_type)
 
@@ -193,7 +201,12 @@ class GmtSession:
         challenge = self.random(pin.CHALLENGE_LENGTH)
         body = application.handle + pin.encrypt_blocks(key, pin.padded_pin(new_pin, width))
         mac = pin.line_mac(key, challenge, bytes((CLA_MAC, ins, 0, p2)), body)
-        self.send(ins, body + mac, p2=p2, cla=CLA_MAC)
+        try:
+            self.send(ins, body + mac, p2=p2, cla=CLA_MAC)
+        except ApduFailedError as error:
+            if error.sw not in (SW.WRONG_DATA, SW.WRONG_LENGTH):
+                raise
+            raise NewPinRefusedError(error.sw) from None
 
     def clear_secure_state(self, application: ApplicationInfo) -> None:
         """ClearSecureState."""

@@ -24,8 +24,15 @@ def read_secret(prompt: str, variable: str, file: Path | None, *, twice: bool = 
     :param variable: environment variable that may hold it.
     :param file: file whose first line holds it; goes before the variable.
     :param twice: ask a person twice, as for a new PIN.
-    :raises NoSecretError: none of them, and no terminal.
+    :raises NoSecretError: none of them, and no terminal; or an empty one, which must not cost a try.
     """
+    secret = _secret(prompt, variable, file, twice)
+    if not secret:
+        raise NoSecretError(N_("the PIN or code is empty; the key was not asked"))
+    return secret
+
+
+def _secret(prompt: str, variable: str, file: Path | None, twice: bool) -> str:
     if file is not None:
         return _first_line(file)
     if variable in os.environ:
@@ -55,5 +62,7 @@ def _as_text(value: str, variable: str) -> str:
 def _first_line(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError):
-        raise NoSecretError(N_("{file} cannot be read"), file=file) from None
+    except OSError as error:
+        raise NoSecretError(N_("{file} cannot be read: {reason}"), file=file, reason=error.strerror) from None
+    except UnicodeDecodeError:
+        raise NoSecretError(N_("{file} does not hold text"), file=file) from None

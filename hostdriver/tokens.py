@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from hostdriver.errors import HostError, KeyBusyError, MissingComponentError, NoKeyError, SeveralKeysError
+from hostdriver.errors import (
+    Exit,
+    HostError,
+    KeyBusyError,
+    MissingComponentError,
+    NoKeyError,
+    SeveralKeysError,
+)
 from hostdriver.gmt import GmtSession
 from hostdriver.transport import Transport, pcsc
 from hostdriver.transport.unix_socket import SocketTransport, running_keys
@@ -18,6 +24,8 @@ from protocols.i18n import N_
 
 class TokenError(HostError):
     """``--token`` says something that we do not know."""
+
+    exit_code = Exit.USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +43,16 @@ class Token:
     open: Callable[[], Transport]
 
 
-def find_tokens() -> list[Token]:
-    """Every key found, virtual ones on their sockets first; a key may be reachable in two ways."""
+def find_tokens() -> tuple[list[Token], HostError | None]:
+    """Every key found, virtual ones on their sockets first; a key may be reachable in two ways.
+
+    :returns: the keys, and why PC/SC could not be asked (no pyscard, no pcscd), None where it was.
+    """
     found = _sockets()
-    with suppress(MissingComponentError, NoKeyError):  # no pyscard, or no pcscd: then there are no readers
-        found += _readers()
-    return found
+    try:
+        return found + _readers(), None
+    except (MissingComponentError, NoKeyError) as trouble:
+        return found, trouble
 
 
 def open_session(spec: str | None) -> GmtSession:
@@ -50,17 +62,35 @@ def open_session(spec: str | None) -> GmtSession:
     :raises SeveralKeysError: several; the message lists them.
     :raises TokenError: no such kind of token.
     """
-    kind, _, name = (spec or "").partition(":")
+    if not spec:
+        found, trouble = find_tokens()
+        if not found and trouble:
+            raise nothing_found(trouble)
+        return GmtSession(_the_one(found, None).open())
+    kind, _, name = spec.partition(":")
     if kind == "socket" and "/" in name:
         return GmtSession(SocketTransport.open(name))
-    finders = {"": find_tokens, "pcsc": _readers, "socket": _sockets}
+    finders = {"pcsc": _readers, "socket": _sockets}
     if kind not in finders:
         raise TokenError(
             N_("--token {spec}: expected pcsc, pcsc:READER, socket, socket:SERIAL or socket:PATH"), spec=spec
         )
-    matching = [token for token in finders[kind]() if name in token.name.partition(":")[2]]
-    exact = [token for token in matching if token.name == spec]
-    return GmtSession(_the_one(exact or matching, spec).open())
+    found = finders[kind]()
+    exact = [token for token in found if token.name == spec]
+    # A part of a reader's long name will do; a serial number is meant whole.
+    similar = [token for token in found if not name or (kind == "pcsc" and name in token.name)]
+    return GmtSession(_the_one(exact or similar, spec).open())
+
+
+def nothing_found(trouble: HostError) -> NoKeyError:
+    """No key anywhere, and PC/SC could not even be asked."""
+    return NoKeyError(
+        N_(
+            "no key found, and PC/SC cannot be asked: {trouble}. "
+            "Without it, start a virtual key: vukey up --profile bocom-2g-tendyron --link socket"
+        ),
+        trouble=trouble,
+    )
 
 
 def _the_one(tokens: list[Token], spec: str | None) -> Token:

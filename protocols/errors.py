@@ -18,8 +18,12 @@ class VukeyError(Exception):
         self.values = values
 
     def localized(self) -> str:
-        """The line in the language of the person's locale."""
-        return _(self.message).format(**self.values)
+        """The line in the language of the person's locale; an error among the values in that language too."""
+        values = {
+            name: value.localized() if isinstance(value, VukeyError) else value
+            for name, value in self.values.items()
+        }
+        return _(self.message).format(**values)
 
 
 class ProtocolError(VukeyError):

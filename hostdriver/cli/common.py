@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hostdriver.errors import KeyNotFoundError, NotFoundError, SeveralKeysError
+from hostdriver.errors import BlankKeyError, KeyNotFoundError, NotFoundError, SeveralKeysError
 from hostdriver.gmt import Container, GmtSession
 from hostdriver.secrets import read_secret
 from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm
@@ -90,8 +90,14 @@ def only(names: list[str], wanted: str | None, option: str) -> str:
 
 
 def open_application(session: GmtSession, name: str | None) -> ApplicationInfo:
-    """Open the named application, else the only one."""
-    return session.open_application(only(session.applications(), name, "--application"))
+    """Open the named application, else the only one.
+
+    :raises BlankKeyError: there is none.
+    """
+    names = session.applications()
+    if not names:
+        raise BlankKeyError(N_("this key is blank: it has no application yet; issue it: vukey issue"))
+    return session.open_application(only(names, name, "--application"))
 
 
 def find_container(

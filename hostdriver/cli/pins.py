@@ -157,14 +157,22 @@ def _is_activated(session: GmtSession, container: Container) -> bool:
 
 
 def _activate(session: GmtSession, container: Container, code_file: Path | None) -> None:
-    """On the key's keypad; from here where a code was handed over, or where the key has no keypad."""
+    """From here where a code was handed over, else on the key's keypad; each where the key does not want the other."""
+    ways = [_activate_from_here, _activate_on_keypad]
     if not handed_over(_CODE_VARIABLE, code_file):
-        tell(_("{name}: type the activation code on the key and press OK there.").format(name=container.name))
-        try:
-            session.activate_on_keypad(container)
-            return
-        except ApduFailedError as error:
-            if error.sw != SW.CONDITIONS_NOT_SATISFIED:
-                raise
-        tell(_("This key takes the code from here."))
+        ways.reverse()
+    try:
+        ways[0](session, container, code_file)
+    except ApduFailedError as error:
+        if error.sw != SW.CONDITIONS_NOT_SATISFIED:
+            raise
+        ways[1](session, container, code_file)
+
+
+def _activate_on_keypad(session: GmtSession, container: Container, code_file: Path | None) -> None:
+    tell(_("{name}: type the activation code on the key and press OK there.").format(name=container.name))
+    session.activate_on_keypad(container)
+
+
+def _activate_from_here(session: GmtSession, container: Container, code_file: Path | None) -> None:
     session.activate(container, read_secret(N_("Activation code"), _CODE_VARIABLE, code_file))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hostdriver import certificates
 from hostdriver.cli.common import (
@@ -21,13 +21,13 @@ from hostdriver.cli.common import (
 )
 from hostdriver.errors import HostError
 from hostdriver.gmt import GmtSession
-from hostdriver.tokens import find_tokens, open_session
+from hostdriver.tokens import find_tokens, nothing_found, open_session
 from protocols.gmt import ApplicationInfo, ContainerType, PinType
 from protocols.i18n import _
 
 
 def list_keys(as_json: JsonOption = False) -> None:
-    tokens = find_tokens()
+    tokens, trouble = find_tokens()
     if as_json:
         print_json(
             [
@@ -43,10 +43,15 @@ def list_keys(as_json: JsonOption = False) -> None:
             ]
         )
         return
+    if not tokens and trouble:
+        tell(nothing_found(trouble).localized())
+        return
     if not tokens:
         tell(_("No key found. Plug one in, or start a virtual one: vukey up --profile bocom-2g-tendyron"))
         return
-    table = Table(_("Key (--token)"), _("Serial number"), _("Maker"), _("Bank"), _("Label"))
+    table = Table(
+        Column(_("Key (--token)"), no_wrap=True), _("Serial number"), _("Maker"), _("Bank"), _("Label")
+    )
     for token in tokens:
         info = token.info
         texts = (info.manufacturer, info.issuer, info.label) if info else (_("in use"), "", "")
@@ -111,10 +116,12 @@ def info(token: TokenOption = None, as_json: JsonOption = False) -> None:
 
 def _print_info(facts: dict[str, Any]) -> None:
     typer.echo(f"{facts['serial']}  {facts['manufacturer']}, {facts['issuer']}  ({facts['token']})")
+    if not facts["applications"]:
+        typer.echo("  " + _("blank: no application yet; issue it: vukey issue"))
     for application in facts["applications"]:
         user = application["user_pin"]
         initial = _(", still the initial one") if user["initial"] else ""
-        tries = _("PIN: {left} of {tries} tries left").format(**user)
+        tries = _("PIN: {left} of {tries} tries left").format(**user) if user["left"] else _("PIN: locked")
         typer.echo(f"  {application['name']}: {tries}{initial}")
         for container in application["containers"]:
             certificate = _("certificate") if container["certificate"] else _("no certificate")

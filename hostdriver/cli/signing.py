@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +24,13 @@ from hostdriver.cli.common import (
     read_pin,
     tell,
 )
-from hostdriver.errors import HostError, VerificationFailedError
+from hostdriver.errors import HostError, MessageRefusedError, VerificationFailedError
+from hostdriver.gmt import GmtSession
 from hostdriver.tokens import open_session
 from protocols.gmt import ContainerType, SignInput
 from protocols.i18n import N_, _
 from protocols.sw import SW
+from protocols.transaction import TransactionError, parse_transaction
 
 DigestOption = Annotated[
     bool,
@@ -56,18 +59,25 @@ def sign(
     pin_file: PinFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    data = _read_digest(file) if digest else file.read_bytes()
+    data = _read_input(file, digest)
     source = SignInput.DIGEST if digest else SignInput.MESSAGE
+    if output:
+        _check_writable(output)  # before anybody presses OK
     with open_session(token) as session:
+        _check_size(session, file, data)
         opened = open_application(session, application)
         held = find_container(session, opened, container, alg)
         kind = session.container_info(opened, held.name).type
         session.verify_pin(opened, read_pin(pin_file))
         tell(_("Check the key's screen and press OK on the key."))
-        if kind == ContainerType.RSA:
-            signature = session.sign_rsa(held, data, source, hash_name.code)
-        else:
-            signature = session.sign_sm2(held, data, source).encode()
+        try:
+            if kind == ContainerType.RSA:
+                signature = session.sign_rsa(held, data, source, hash_name.code)
+            else:
+                signature = session.sign_sm2(held, data, source).encode()
+        except MessageRefusedError:
+            _explain(data)
+            raise
     if output:
         _write(output, signature)
     name = (Algorithm.RSA if kind == ContainerType.RSA else Algorithm.SM2).value
@@ -98,11 +108,45 @@ def verify(
         opened = open_application(session, application)
         held = find_container(session, opened, container, alg)
         key = session.public_key(held)
-    data = _read_digest(file) if digest else file.read_bytes()
+    data = _read_input(file, digest)
     check = certificates.verify_digest if digest else certificates.verify
     if not check(key, data, _read_signature(signature), hash_name.code):
         raise VerificationFailedError(SW.VERIFICATION_FAILED)
     typer.echo(_("The signature is valid."))
+
+
+def _read_input(file: Path, digest: bool) -> bytes:
+    data = _read_digest(file) if digest else file.read_bytes()
+    if not data:
+        raise InputError(N_("{file} is empty"), file=file)
+    return data
+
+
+_HANDLES = 4
+
+
+def _check_size(session: GmtSession, file: Path, data: bytes) -> None:
+    limit = session.device_info().max_apdu_data - _HANDLES
+    if len(data) > limit:
+        raise InputError(
+            N_("{file} has {size} bytes, the key takes at most {limit}"),
+            file=file,
+            size=len(data),
+            limit=limit,
+        )
+
+
+def _explain(message: bytes) -> None:
+    """Why a key refuses a message, as far as a look at it from here can tell."""
+    try:
+        parse_transaction(message)
+    except TransactionError as error:
+        tell(_("As a transaction it cannot be read: {reason}").format(reason=error.localized()))
+
+
+def _check_writable(output: Path) -> None:
+    if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise InputError(N_("{file} cannot be written"), file=output)
 
 
 def _write(output: Path, signature: bytes) -> None:

@@ -19,7 +19,7 @@ def _scard() -> ModuleType:
         from smartcard import scard
     except ImportError:
         raise MissingComponentError(
-            N_("PC/SC needs pyscard: pip install 'vukey[pcsc]' (with swig and libpcsclite-dev)")
+            N_("PC/SC needs pyscard: pip install pyscard (with swig, a C compiler and libpcsclite-dev)")
         ) from None
     return scard  # type: ignore[no-any-return]
 

@@ -181,7 +181,7 @@ def test_an_algorithm_that_the_model_lacks_is_one_line(run: Path, tmp_path: Path
 
 
 def test_interactive_needs_a_terminal(run: Path) -> None:
-    assert "needs a terminal" in failing(1, "demo", "--interactive", run=run)
+    assert "needs a terminal" in failing(2, "demo", "--interactive", run=run)
 
 
 def test_a_person_pages_presses_and_types(run: Path) -> None:

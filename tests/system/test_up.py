@@ -28,6 +28,7 @@ from tests.rig.cli import (
     PIN,
     Started,
     Up,
+    environment,
     failing,
     profile_file,
     run_directory,
@@ -183,15 +184,37 @@ def test_up_ends_as_its_command_does(script: str, code: int, run: Path) -> None:
     assert not list(run.glob("vukey/*"))
 
 
+def test_a_command_that_never_ran_was_no_success(run: Path) -> None:
+    """Ctrl-C while there is no reader yet; port 1 has no pcscd."""
+    command = [
+        sys.executable,
+        "-m",
+        "vukey",
+        "up",
+        "--stage",
+        "blank",
+        "--link",
+        "vpcd:127.0.0.1:1",
+        "--",
+        "true",
+    ]
+    with subprocess.Popen(command, env=environment(run), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "waiting for pcscd" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+
+
 def test_the_command_is_told_which_key(run: Path) -> None:
     show = 'echo "$VUKEY_SERIAL $VUKEY_TOKEN"; exec "$0" -m vukey host info'
     command = ("sh", "-c", show, sys.executable)
     done = vukey("up", "--link", "socket", "--stage", "blank", "--", *command, run=run)
     assert done.returncode == 0, done.stderr
-    told, shown = done.stdout.splitlines()
+    told, shown, blank = done.stdout.splitlines()
     serial, token = told.split()
     assert token == f"socket:{serial}"
     assert shown.startswith(serial)
+    assert "blank" in blank
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP])
@@ -416,3 +439,15 @@ def test_the_script_beside_python_is_the_same_program() -> None:
     script = Path(sys.executable).with_name("vukey")
     done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)
     assert "up" in done.stdout
+
+
+def test_a_copy_without_its_log_is_refused_and_left_alone(run: Path, tmp_path: Path) -> None:
+    """What a running key has written may still lie in the -wal file beside it."""
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    with Up(run, "--link", "socket", "--state", original):
+        copy.write_bytes(original.read_bytes())
+        copy.chmod(0o600)
+    before = copy.read_bytes()
+    said = failing(22, "up", "--link", "socket", "--state", copy, "--", "true", run=run)
+    assert "holds no key" in said
+    assert copy.read_bytes() == before
