@@ -20,6 +20,7 @@ class SharedKey:
         self._powering: set[User] = set()
         self._holder: User | None = None
         self._asker: User | None = None
+        self._last: User | None = None
 
     def lock(self, user: User) -> bool:
         """Keep the others out; whether that was granted."""
@@ -63,12 +64,14 @@ class SharedKey:
                 self.device.reset()
 
     def leave(self, user: User) -> None:
-        """The connection has ended: its lock and its power end with it."""
+        """The connection has ended: its lock and its power end with it, and its logins are nobody else's (E8)."""
         with self.device.lock:
             self.unlock(user)
             self._powering.discard(user)
             if not self._powering:
                 self.device.power_off()
+            elif self._last is user and self.is_free_for(user):
+                self.device.reset()
 
     def begin(self, user: User, apdu: bytes) -> Exchange:
         """Hand an APDU over, with power; *busy* while another user holds the key."""
@@ -79,6 +82,7 @@ class SharedKey:
                 return device.refuse_busy()
             if user not in self._powering or not device.powered:
                 self.power_on(user)
+            self._last = user
             exchange = device.begin(apdu)
             if exchange.response is None:
                 self._asker = user

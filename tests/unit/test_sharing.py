@@ -1,0 +1,69 @@
+"""One key in several links: nobody inherits what another has unlocked."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.device import Device
+from emulator.links.sharing import SharedKey
+from emulator.profiles import load_profile
+from protocols import pin
+from protocols.apdu import Command, encode_command
+from protocols.gmt import CLA_PLAIN, DEV_AUTH_SM4, Ins
+from protocols.sw import SW
+
+FIRST, SECOND = "first", "second"
+
+
+@pytest.fixture
+def key() -> SharedKey:
+    shared = SharedKey(Device(load_profile("bocom-2g-tendyron")))
+    shared.power_on(SECOND)
+    return shared
+
+
+def send(key: SharedKey, user: str, ins: Ins, data: bytes = b"", p2: int = 0, le: int | None = None) -> bytes:
+    return key.begin(user, encode_command(Command(CLA_PLAIN, ins, 0, p2, data, le))).wait()
+
+
+def authenticate(key: SharedKey, user: str) -> None:
+    challenge = send(key, user, Ins.GEN_RANDOM, le=16)[:-2]
+    cryptogram = pin.device_cryptogram(key.device.profile.device_auth_key, challenge)
+    assert send(key, user, Ins.DEV_AUTH, cryptogram, p2=DEV_AUTH_SM4) == SW.OK.to_bytes(2)
+
+
+def may_label(key: SharedKey, user: str) -> bool:
+    return send(key, user, Ins.SET_LABEL, b"x") == SW.OK.to_bytes(2)
+
+
+def test_who_leaves_takes_what_was_unlocked_along(key: SharedKey) -> None:
+    """E8, while another link keeps the power on."""
+    authenticate(key, FIRST)
+    assert may_label(key, FIRST)
+    key.leave(FIRST)
+    assert key.device.powered
+    assert not may_label(key, SECOND)
+
+
+def test_who_did_nothing_takes_nothing_along(key: SharedKey) -> None:
+    key.power_on(FIRST)
+    authenticate(key, SECOND)
+    key.leave(FIRST)
+    assert may_label(key, SECOND)
+
+
+def test_the_last_one_takes_the_power_along(key: SharedKey) -> None:
+    authenticate(key, FIRST)
+    key.leave(SECOND)
+    assert may_label(key, FIRST)
+    key.leave(FIRST)
+    assert not key.device.powered
+
+
+def test_a_lock_keeps_the_others_out_until_its_holder_leaves(key: SharedKey) -> None:
+    assert key.lock(FIRST)
+    assert not key.lock(SECOND)
+    assert send(key, SECOND, Ins.GEN_RANDOM, le=8) == SW.BUSY.to_bytes(2)
+    assert len(send(key, FIRST, Ins.GEN_RANDOM, le=8)) == 10
+    key.leave(FIRST)
+    assert len(send(key, SECOND, Ins.GEN_RANDOM, le=8)) == 10
