@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 JOBS   ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-full bench messages docs clean
+.PHONY: help demo packages check test test-full bench messages docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

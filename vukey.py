@@ -1,4 +1,4 @@
-"""``vukey``: the command line. With `vukey_demo` and the pytest plug-in the only place where both sides meet."""
+"""``vukey``: the command line. With `vukey_demo` the only place where both sides meet."""
 
 from __future__ import annotations
 

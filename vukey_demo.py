@@ -123,6 +123,10 @@ def _half_typed(screen: Screen) -> bool:
     return screen.kind is ScreenKind.ENTRY and "*_" in screen.lines[-1]
 
 
+def _makes_no(profile: Profile, algorithm: str) -> DemoFailedError:
+    return DemoFailedError(N_("{profile} makes no {algorithm} keys"), profile=profile.id, algorithm=algorithm)
+
+
 class _Key:
     """A key of the demo, its host and its face."""
 
@@ -218,7 +222,11 @@ class Demo:
             info = key.session.pin_info(application)
             self._say(_("PIN changed, {left} of {tries} tries").format(left=info.left, tries=info.tries))
         for algorithm in self._algorithms:
-            title = _("A transfer is shown on the key and signed: {algorithm}")
+            title = (
+                _("A transfer is shown on the key and signed: {algorithm}")
+                if self._profile.display
+                else _("A transfer is signed; this key has no screen to show it: {algorithm}")
+            )
             with self._step(key, f"sign-{algorithm}", title.format(algorithm=algorithm.upper())):
                 self._sign(key, algorithm)
 
@@ -252,9 +260,7 @@ class Demo:
         containers = key.device.profile.containers
         chosen = containers.rsa if algorithm == "rsa" else containers.sm2
         if chosen is None:
-            raise DemoFailedError(
-                N_("{profile} makes no {algorithm} keys"), profile=key.device.profile.id, algorithm=algorithm
-            )
+            raise _makes_no(key.device.profile, algorithm)
         return key.session.open_container(self._application(key), chosen.name)
 
     def _sign(self, key: _Key, algorithm: str) -> None:
@@ -295,6 +301,8 @@ class Demo:
                 )
                 self._refused(key, "cancel", CancelledError, algorithm, cancel)
                 wait = Operator(key.device, lambda _: key.clock.advance(key.device.profile.confirm.timeout_s))
+                seconds = key.device.profile.confirm.timeout_s
+                self._say(_("Nobody presses; {seconds} s pass on the key's clock").format(seconds=seconds))
                 self._refused(key, "time-out", ConfirmTimeoutError, algorithm, wait)
 
     def _wrong_pins(self, key: _Key) -> None:
@@ -352,6 +360,9 @@ class Demo:
             for _page in range(key.device.screen.pages - 1):
                 self._pause()
                 key.device.press(Button.DOWN)
+            if key.device.screen.pages > 1:
+                self._pause()
+                key.device.press(Button.UP)
             self._pause()
             key.clock.advance(key.device.profile.confirm.ok_dead_ms / 1000)
             read_and_press_ok(key.device, ask)
@@ -373,6 +384,8 @@ def run(
     """
     profile = load_model(profile_name or DEFAULT_PROFILE)
     offered = tuple(name for name in ("rsa", "sm2") if getattr(profile.containers, name))
+    for algorithm in set(algorithms or ()) - set(offered):
+        raise _makes_no(profile, algorithm)
     demo = Demo(profile, algorithms or offered, None if as_json else Console(), interactive)
     report = demo.run()
     if as_json:

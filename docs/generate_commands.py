@@ -117,7 +117,7 @@ def _meanings() -> Iterator[str]:
     yield "## Status words\n"
     yield "| SW | meaning |"
     yield "| --- | --- |"
-    yield from (f"| {_code(sw)} | {describe(sw)} |" for sw in sorted(SW))
+    yield from (f"| {_code(sw)} | {describe(sw)} |" for sw in sorted(SW) if sw is not SW.MAC_WRONG)
     yield ""
     yield "6FF0 to 6FF7 are ours, and a dialect may give them other numbers (docs/facts.md G22)."
     yield ""

@@ -101,7 +101,7 @@ def _the_one(tokens: list[Token], spec: str | None) -> Token:
         raise NoKeyError(
             N_("no key found: plug one in, or start a virtual one: vukey up --profile bocom-2g-tendyron")
         )
-    if len({token.serial for token in tokens if token.serial}) > 1:
+    if len({token.serial or token.name for token in tokens}) > 1:
         names = ", ".join(token.name for token in tokens)
         raise SeveralKeysError(N_("several keys found; choose one with --token: {names}"), names=names)
     return tokens[0]

@@ -1,6 +1,6 @@
 """The secure element: PINs and private keys by slot. What it holds never crosses it.
 
-A PIN lies here as its key (docs/facts.md G5), because that is what the protocol compares with; keys lie as DER or
+A PIN lies here as its key (docs/facts.md G7), because that is what the protocol compares with; keys lie as DER or
 raw integers. All of them are test keys: a file is no smart-card chip.
 """
 
@@ -126,7 +126,7 @@ class SecureElement:
     # Keys
 
     def generate_rsa(self, bits: int) -> tuple[bytes, RsaPublicKey]:
-        """A new RSA pair: what `put_key` stores, and the public key."""
+        """A new RSA pair: what `put_key` stores, and the public key. OpenSSL draws it from the OS itself."""
         key = rsa.generate_private_key(RSA_EXPONENT, bits)
         numbers = key.public_key().public_numbers()
         der = key.private_bytes(

@@ -15,7 +15,7 @@ _CONTAINER_BASE = 0x3000
 
 @dataclass(slots=True)
 class Session:
-    """The volatile state. Handles are two opaque bytes; they die at reset (docs/facts.md G9)."""
+    """The volatile state. Handles are two opaque bytes; they die at reset (ours: docs/facts.md G2)."""
 
     challenge: bytes | None = None
     device_authenticated: bool = False

@@ -10,10 +10,8 @@ import enum
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 __all__ = [
-    "Display",
     "Geometry",
     "Screen",
     "ScreenKind",
@@ -39,7 +37,6 @@ class ScreenKind(enum.Enum):
     IDLE = "idle"
     CONFIRM = "confirm"
     ENTRY = "entry"
-    NOTICE = "notice"
     LIGHT = "light"
 
 
@@ -63,13 +60,6 @@ class Screen:
     def text(self) -> str:
         """Title and lines, one per line."""
         return "\n".join((self.title, *self.lines))
-
-
-class Display(Protocol):
-    """Where the firmware draws."""
-
-    def show(self, screen: Screen) -> None:
-        """Put the screen in place of the one before."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -21,12 +20,11 @@ from hostdriver.errors import ApduFailedError, Exit, HostError
 from hostdriver.gmt import Container, GmtSession
 from hostdriver.secrets import handed_over, read_secret
 from hostdriver.tokens import open_session
+from hostdriver.weak_pin import is_weak_pin
 from protocols.gmt import PinType
 from protocols.i18n import N_, _
 from protocols.sw import SW
 
-_STRONG_LENGTH = 10
-_RUN = 6
 _CODE_VARIABLE = "VUKEY_ACTIVATION_CODE"
 
 pin_app = typer.Typer(no_args_is_help=True, help=_("Verify, change or unblock the PIN."))
@@ -67,9 +65,9 @@ def pin_change(
     with open_session(token) as session:
         opened = open_application(session, application)
         old, new = read_pin(pin_file, admin), _read_new_pin(new_pin_file)
+        _hint_if_weak(new)
         session.change_pin(opened, old, new, PinType.ADMIN if admin else PinType.USER)
     typer.echo(_("The PIN was changed."))
-    _hint_if_weak(new)
 
 
 @pin_app.command(
@@ -91,9 +89,9 @@ def pin_unblock(
     with open_session(token) as session:
         opened = open_application(session, application)
         admin, new = read_pin(admin_pin_file, admin=True), _read_new_pin(new_pin_file)
+        _hint_if_weak(new)
         session.unblock_pin(opened, admin, new)
     typer.echo(_("The user PIN was set and has all its tries."))
-    _hint_if_weak(new)
 
 
 def _read_new_pin(file: Path | None) -> str:
@@ -101,16 +99,9 @@ def _read_new_pin(file: Path | None) -> str:
 
 
 def _hint_if_weak(pin: str) -> None:
-    """C7: shorter than 10, or 6 equal or consecutive characters; the host hints, the key accepts."""
-    if len(pin) < _STRONG_LENGTH or _has_run(pin):
+    """Before the change, so that it can still be broken off (C7)."""
+    if is_weak_pin(pin):
         tell(_("Hint: a PIN of 10 characters or more, without runs such as 123456 or 111111, is safer."))
-
-
-def _has_run(pin: str) -> bool:
-    codes = [ord(character) for character in pin]
-    steps = [after - before for before, after in pairwise(codes)]
-    windows = (steps[start : start + _RUN - 1] for start in range(len(steps) - _RUN + 2))
-    return any(set(window) in ({0}, {1}, {-1}) for window in windows)
 
 
 def activate(

@@ -252,6 +252,13 @@ class TestExtraPress:
         assert caught.value.left == 1
 
 
+@pytest.mark.limits(pin__user__extra_press_at=6, pin__admin__tries=3)
+def test_the_extra_press_is_the_users_alone(rig: KeyRig) -> None:
+    """E5 speaks of the customer's PIN; the administrator's is tried at the bank, where nobody presses."""
+    application = rig.open()
+    rig.unasked(rig.session.verify_pin, application, rig.profile.pin.admin.initial, PinType.ADMIN)
+
+
 class TestHowLongALoginLasts:
     """E8."""
 
@@ -277,6 +284,12 @@ class TestHowLongALoginLasts:
         sign(rig)
         sign(rig)
         rig.session.close_application(application)
+        with pytest.raises(NotLoggedInError):
+            sign(rig)
+
+    @pytest.mark.limits(pin__user__cache="per-sign")
+    def test_per_sign_ends_with_the_application(self, rig: KeyRig) -> None:
+        rig.session.close_application(rig.log_in())
         with pytest.raises(NotLoggedInError):
             sign(rig)
 
