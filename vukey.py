@@ -196,6 +196,7 @@ def up(
     specs = [parse_link(text) for text in link or ["vpcd", "socket"]]
     with ExitStack() as stack:
         stack.enter_context(_handling(dict.fromkeys(_ENDING, _leave)))
+        held = stack.enter_context(_held_signals())
         is_new = state is None or not state.exists()
         key = open_device(profile, state, serial)
         device = key.device
@@ -212,6 +213,7 @@ def up(
             _warn_of_nobody(device)
         _tell_code(code_to_type)
         running.start()
+        held.close()
         code = _live(running, command, as_json, face)
     raise typer.Exit(code)
 
@@ -228,6 +230,16 @@ def _handling(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _held_signals() -> Iterator[ExitStack]:
+    """Threads that start meanwhile never get a signal: one given to them would not wake us. Close to hear again."""
+    numbers = {signal.SIGINT, *_ENDING}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    with ExitStack() as stack:
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
+        yield stack
 
 
 def _leave(number: int, _frame: object) -> NoReturn:
@@ -358,6 +370,7 @@ def _run_command(running: RunningKey, command: list[str]) -> int:
             seconds=int(_READY_WITHIN_S),
         )
     environment = {**os.environ, "VUKEY_SERIAL": running.device.serial}
+    environment.pop("VUKEY_TOKEN", None)
     if running.socket_path:
         environment["VUKEY_TOKEN"] = f"socket:{running.device.serial}"
     try:

@@ -119,7 +119,10 @@ class Device:
         self.profile = profile
         self.serial = serial or profile.new_serial(entropy.bytes(32))
         profile.check_serial(self.serial)
-        self.clock: Clock = clock or SystemClock()
+        self._own_clock: SystemClock | None = None
+        if clock is None:
+            clock = self._own_clock = SystemClock()
+        self.clock: Clock = clock
         self.lock = threading.RLock()
         self.screen = _OFF
         self._listeners: list[Callable[[Screen], None]] = []
@@ -163,6 +166,8 @@ class Device:
         with self.lock:
             self.power_off()
             self._storage.close()
+        if self._own_clock is not None:
+            self._own_clock.close()  # outside the lock: a callback may wait for it
 
     # The wire
 
@@ -183,8 +188,16 @@ class Device:
                 return Exchange(self, result)
             exchange = Exchange(self)
             self._pending = (exchange, result)
-            self._ask(next(result))
+            try:
+                self._ask(next(result))
+            except BaseException:
+                self._interrupt()
+                raise
             return exchange
+
+    def drop_answer(self) -> None:
+        """Forget what is left of a long answer (6A9E): it is not for whoever speaks next."""
+        self._card.drop_answer()
 
     def refuse_busy(self) -> Exchange:
         """What an APDU gets while the key is somebody else's: *busy* (6FF6)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, LinkState, VpcdLink,
 from emulator.profiles import Profile, load_profile, load_profile_file
 from protocols.errors import VukeyError
 from protocols.i18n import N_
-from protocols.runfile import RunFile, run_directory
+from protocols.runfile import RunFile, is_private, run_directory
 
 _IDENTITY = "identity"
 _DEFAULT_PROFILE = "bocom-2g-tendyron"
@@ -197,8 +196,7 @@ def _private_directory(path: Path) -> None:
     :raises LinkError: somebody else could reach into it.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+    if not is_private(path.lstat(), os.getuid()):
         raise LinkError(
             N_("{path} must be a directory of yours that nobody else can enter: chmod 700 {path}"), path=path
         )

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from hostdriver.errors import AnswerError
+from hostdriver.printable import printable
 from protocols import sm2
 from protocols.errors import ProtocolError
 from protocols.gmt import HashAlgorithm, RsaPublicKey
@@ -96,14 +97,9 @@ def _text(name: x509.Name) -> str:
     """Most specific first, as RFC 4514 §2.1 has it."""
     parts = [part for relative in name.chosen for part in relative]
     return ", ".join(
-        f"{_SHORT.get(part['type'].native, part['type'].native)}={_printable(str(part['value'].native))}"
+        f"{_SHORT.get(part['type'].native, part['type'].native)}={printable(str(part['value'].native))}"
         for part in reversed(parts)
     )
-
-
-def _printable(text: str) -> str:
-    """No certificate may move the terminal's cursor."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def verify(

@@ -15,6 +15,7 @@ from hostdriver.errors import (
     SeveralKeysError,
 )
 from hostdriver.gmt import GmtSession
+from hostdriver.printable import printable
 from hostdriver.transport import Transport, pcsc
 from hostdriver.transport.unix_socket import SocketTransport, running_keys
 from protocols.errors import VukeyError
@@ -102,7 +103,7 @@ def _the_one(tokens: list[Token], spec: str | None) -> Token:
             N_("no key found: plug one in, or start a virtual one: vukey up --profile bocom-2g-tendyron")
         )
     if len({token.serial or token.name for token in tokens}) > 1:
-        names = ", ".join(token.name for token in tokens)
+        names = printable(", ".join(token.name for token in tokens))
         raise SeveralKeysError(N_("several keys found; choose one with --token: {names}"), names=names)
     return tokens[0]
 

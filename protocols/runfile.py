@@ -6,6 +6,8 @@ The key's side writes it, the host's side reads it; this module only knows the n
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +21,11 @@ def run_directory(environment: Mapping[str, str], home: Path) -> Path:
     """``$XDG_RUNTIME_DIR/vukey``, else ``~/.cache/vukey/run``."""
     runtime = environment.get("XDG_RUNTIME_DIR")
     return Path(runtime) / "vukey" if runtime else home / ".cache" / "vukey" / "run"
+
+
+def is_private(status: os.stat_result, owner: int) -> bool:
+    """Whether a run directory is the owner's and nobody else can enter: neither side trusts another."""
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == owner and not status.st_mode & 0o077
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,10 @@ class Card:
         self._chain = None
         self._core.start()
 
+    def drop_answer(self) -> None:
+        """Forget what is left of a long answer."""
+        self._chain = None
+
     def run(self, apdu: bytes) -> bytes | Answer:
         """A response APDU at once, or a generator that waits for a person."""
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from emulator.firmware.confirm import Ask, Waiting
 from emulator.firmware.core import Core
 from emulator.firmware.decisions import require_press
@@ -11,6 +13,7 @@ from protocols.sw import SW
 from protocols.transaction import TransactionError, looks_like_transaction, parse_transaction
 
 _SHOWN_DIGEST_BYTES = 8
+_LINE_END = re.compile(r"\r?\n")
 _MAX_PLAIN_BYTES = 1024
 """A longer text has more pages than a person reads (assumed)."""
 
@@ -23,11 +26,17 @@ def show_message(core: Core, message: bytes) -> Waiting:
     :raises Refused: 6FF4 when it can be neither parsed nor shown, cancelled, timed out.
     """
     if core.profile.display is None:
-        return b""
+        return (yield from _press_without_screen(core))
     ask = _describe(core, message)
     if any(drawable(text, core.charset) is not None for item in ask.items for text in item):
         raise Refused(SW.MESSAGE_REFUSED)  # E12: never a box in place of a character
     return (yield from require_press(ask))
+
+
+def _press_without_screen(core: Core) -> Waiting:
+    if core.has_confirm:
+        yield from require_press(Ask(core.texts.confirm_message, presses=core.profile.confirm.presses))
+    return b""
 
 
 def _describe(core: Core, message: bytes) -> Ask:
@@ -48,10 +57,16 @@ def _plain_items(core: Core, message: bytes) -> tuple[tuple[str, str], ...]:
         raise Refused(SW.MESSAGE_REFUSED)
     for charset in ("utf-8", core.profile.ccb_charset):
         try:
-            return tuple(("", line) for line in message.decode(charset).splitlines())
+            return tuple(("", line) for line in _LINE_END.split(_visible(message.decode(charset))))
         except UnicodeDecodeError:
             continue
     raise Refused(SW.MESSAGE_REFUSED)
+
+
+def _visible(text: str) -> str:
+    if not text.strip():
+        raise Refused(SW.MESSAGE_REFUSED)
+    return text
 
 
 def show_digest(core: Core, digest: bytes) -> Waiting:
@@ -63,7 +78,7 @@ def show_digest(core: Core, digest: bytes) -> Waiting:
     if rule == "refuse":
         raise Refused(SW.DIGEST_REFUSED)
     if rule == "confirm" and core.has_confirm:
-        shown = digest[:_SHOWN_DIGEST_BYTES].hex().upper()
+        shown = digest[-_SHOWN_DIGEST_BYTES:].hex().upper()  # a DigestInfo begins alike for every message
         ask = Ask(
             core.texts.confirm_digest, ((core.texts.digest, shown),), presses=core.profile.confirm.presses
         )

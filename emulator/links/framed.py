@@ -14,7 +14,7 @@ import socket
 from typing import Protocol
 
 from emulator.device import Exchange
-from protocols.errors import ProtocolError
+from protocols.errors import ProtocolError, VukeyError
 from protocols.vpcd import HEADER_SIZE, Control, encode, parse_control
 
 _log = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ class Service(Protocol):
         """Hand an APDU over."""
         ...
 
-    def leave(self) -> None:
-        """The connection has ended; it is closed next, so whoever sees that finds the key free."""
+    def leave(self, pending: Exchange | None) -> None:
+        """The connection has ended, with the APDU that waited; whoever sees it closed finds the key free."""
         ...
 
 
@@ -62,12 +62,14 @@ class FramedConnection:
             self._socket.settimeout(None)
             self._handle(first)
             while True:
-                if self._pending is None or not self._answered():
+                if self._pending is None or self._watch():
                     self._handle(self._receive())
         except TimeoutError:
             self.was_silent = True
         except (OSError, EOFError) as error:
             _log.debug("connection lost: %s", error)
+        except VukeyError as error:
+            _log.error("connection ended: %s", error)
         finally:
             self._end()
 
@@ -103,8 +105,8 @@ class FramedConnection:
 
     def _handle(self, frame: bytes) -> None:
         if len(frame) > 1:
-            self._send_what_ended()
             exchange = self._service.begin(frame)
+            self._send_what_ended()  # the one before may have ended while this one waited for its turn
             response = exchange.response
             if response is not None:
                 self._socket.sendall(encode(response))
@@ -115,33 +117,31 @@ class FramedConnection:
         try:
             control = parse_control(frame)
         except ProtocolError as error:
-            _log.warning("%s", error)
+            _log.debug("%s", error)
             return
         answer = self._service.control(control) if control is not None else None
         if answer is not None:
             self._socket.sendall(encode(answer))
 
-    def _answered(self) -> bool:
-        """Wait for the person or the socket; whether it was the person, whose answer was sent."""
-        ready, _, _ = select.select([self._socket.fileno(), self._wake], [], [])
-        if self._wake not in ready or self._pending is None:
-            return False
-        self._send_what_ended()
-        return True
+    def _watch(self) -> bool:
+        """Wait for the person or the socket; whether the socket has something."""
+        descriptor = self._socket.fileno()
+        ready, _, _ = select.select([descriptor, self._wake], [], [])
+        if self._wake in ready:
+            os.eventfd_read(self._wake)
+            self._send_what_ended()
+        return descriptor in ready
 
     def _send_what_ended(self) -> None:
         """Answer the APDU that waited, if it waits no longer: before any later one is answered."""
         exchange = self._pending
         if exchange is None or not exchange.ended:
             return
-        os.eventfd_read(self._wake)
         self._pending = None
         if exchange.response is not None:
             self._socket.sendall(encode(exchange.response))
 
     def _end(self) -> None:
-        if self._pending is not None:
-            self._pending.abandon()
-        self._service.leave()
+        self._service.leave(self._pending)
         self._socket.close()
         os.close(self._wake)

@@ -12,21 +12,25 @@ class SharedKey:
     """The key has power while any user gives it some; power and reset do not reach past another's request or lock.
 
     PC/SC's daemon takes an idle key's power away after some seconds: a person who reads a transaction of another
-    program must not lose it to that.
+    program must not lose it to that. A reset that cannot be carried out now is owed: it comes before the next user's
+    APDU, so that nobody inherits a login (E8, E11).
     """
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self._powering: set[User] = set()
+        self._used: set[User] = set()
         self._holder: User | None = None
         self._asker: User | None = None
         self._last: User | None = None
+        self._reset_owed = False
 
     def lock(self, user: User) -> bool:
         """Keep the others out; whether that was granted."""
         with self.device.lock:
             if self._holder is None:
                 self._holder = user
+                self._last = None
             return self._holder is user
 
     def unlock(self, user: User) -> None:
@@ -45,45 +49,68 @@ class SharedKey:
         with self.device.lock:
             self._powering.add(user)
             if not self.device.powered:
-                self.device.power_on()
+                self._reset()
 
     def reset(self, user: User) -> None:
-        """Reset it, giving it power."""
+        """Reset it, giving it power; later, where another one is using it."""
         with self.device.lock:
             self._powering.add(user)
-            if self.is_free_for(user):
-                self.device.reset()
+            self._reset_or_owe(user)
 
     def power_off(self, user: User) -> None:
         """Take one's power away: the end for the key if nobody else gives it any, else a reset (E11)."""
         with self.device.lock:
             self._powering.discard(user)
-            if not self._powering:
+            if self._powering:
+                self._reset_or_owe(user)
+            else:
                 self.device.power_off()
-            elif self.is_free_for(user):
-                self.device.reset()
 
-    def leave(self, user: User) -> None:
-        """The connection has ended: its lock and its power end with it, and its logins are nobody else's (E8)."""
+    def leave(self, user: User, pending: Exchange | None = None) -> None:
+        """The connection has ended: its request, its lock and its power with it; its logins are nobody else's (E8)."""
         with self.device.lock:
+            if pending is not None:
+                pending.abandon()
             self.unlock(user)
+            used = user in self._used
             self._powering.discard(user)
             if not self._powering:
                 self.device.power_off()
-            elif self._last is user and self.is_free_for(user):
-                self.device.reset()
+            elif used:
+                self._reset_or_owe(user)
+            self._used.discard(user)
 
     def begin(self, user: User, apdu: bytes) -> Exchange:
-        """Hand an APDU over, with power; *busy* while another user holds the key."""
+        """Hand an APDU over, with power; *busy* while another user holds the key or waits for a person."""
         device = self.device
         with device.lock:
-            holder = self._holder
-            if holder is not None and holder is not user:
+            if (user is not self._last or self._reset_owed or not device.powered) and not self._admit(user):
                 return device.refuse_busy()
-            if user not in self._powering or not device.powered:
-                self.power_on(user)
-            self._last = user
             exchange = device.begin(apdu)
             if exchange.response is None:
                 self._asker = user
             return exchange
+
+    def _admit(self, user: User) -> bool:
+        """Let another user's APDU in: with power, without what the one before left behind."""
+        if self._holder not in (None, user) or self.device.waiting is not None:
+            return False
+        if self._reset_owed:
+            self._reset()
+        self.power_on(user)
+        self.device.drop_answer()
+        self._last = user
+        self._used.add(user)
+        return True
+
+    def _reset_or_owe(self, user: User) -> None:
+        if self.is_free_for(user):
+            self._reset()
+        elif user in self._used:
+            self._reset_owed = True
+
+    def _reset(self) -> None:
+        self.device.reset()
+        self._used.clear()
+        self._last = None
+        self._reset_owed = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import threading
 from pathlib import Path
 
@@ -87,9 +88,11 @@ class SocketLink:
 
     def serve(self, client: _Client) -> None:
         """A client's thread, from its first frame to its last."""
-        self._clients[client].serve()
-        with self._guard:
-            del self._clients[client]
+        try:
+            self._clients[client].serve()
+        finally:
+            with self._guard:
+                del self._clients[client]
 
 
 class _Client:
@@ -118,9 +121,9 @@ class _Client:
         """Hand an APDU over; *busy* while another client holds the lock."""
         return self._key.begin(self, apdu)
 
-    def leave(self) -> None:
+    def leave(self, pending: Exchange | None) -> None:
         """Give back the lock, and the power."""
-        self._key.leave(self)
+        self._key.leave(self, pending)
 
 
 def _remove_dead_socket(path: Path) -> None:
@@ -130,6 +133,8 @@ def _remove_dead_socket(path: Path) -> None:
     """
     if not path.exists():
         return
+    if not stat.S_ISSOCK(path.lstat().st_mode):
+        raise SocketLinkError(N_("{path} is in the way and is no socket of a key"), path=path)
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

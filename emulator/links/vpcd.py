@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto, unique
 from functools import partial
 
-from emulator.device import Device
+from emulator.device import Device, Exchange
 from emulator.links.framed import FramedConnection
 from emulator.links.sharing import SharedKey
 from protocols.vpcd import Control
@@ -148,6 +148,6 @@ class _Slot:
             return self._key.device.profile.atr
         return None
 
-    def leave(self) -> None:
+    def leave(self, pending: Exchange | None) -> None:
         """The key is out of the reader."""
-        self._key.leave(self)
+        self._key.leave(self, pending)

@@ -101,6 +101,7 @@ def _buttons(profile: Profile) -> None:
         raise _refuse(profile, errors.REPEATED, "buttons")
     confirm, extra_press_at = profile.confirm, profile.pin.user.extra_press_at
     _need(profile, "confirm.presses", confirm.presses, "ok" in profile.buttons, "buttons: ok")
+    _need(profile, "display", profile.display is not None, confirm.presses > 0, "confirm.presses: 1")  # E1
     _need(profile, "pin.user.extra_press_at", extra_press_at, "ok" in profile.buttons, "buttons: ok")
     _need(
         profile,

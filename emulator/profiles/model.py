@@ -49,7 +49,7 @@ class DisplaySpec:
 
     type: Literal["lcd", "oled"]
     width: Annotated[int, Range(32, 1024)]
-    height: Annotated[int, Range(16, 1024)]
+    height: Annotated[int, Range(32, 1024)]
     charset: Literal["gb2312", "gbk", "gb18030"]
     language: Literal["zh", "en"]
     idle: Annotated[str, Text(1, 32, ascii=False)]

@@ -11,6 +11,7 @@ import typer
 
 from hostdriver.errors import BlankKeyError, KeyNotFoundError, NotFoundError, SeveralKeysError
 from hostdriver.gmt import Container, GmtSession
+from hostdriver.printable import printable
 from hostdriver.secrets import read_secret
 from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm
 from protocols.i18n import N_, _
@@ -82,7 +83,7 @@ def only(names: list[str], wanted: str | None, option: str) -> str:
     if not names:
         raise NotFoundError(SW.NOT_FOUND)
     if len(names) > 1:
-        joined = ", ".join(names)
+        joined = printable(", ".join(names))
         raise SeveralKeysError(
             N_("several fit; choose one with {option}: {names}"), option=option, names=joined
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from hostdriver import certificates
 from hostdriver.cli.common import (
@@ -21,6 +22,7 @@ from hostdriver.cli.common import (
 )
 from hostdriver.errors import HostError
 from hostdriver.gmt import GmtSession
+from hostdriver.printable import printable
 from hostdriver.tokens import find_tokens, nothing_found, open_session
 from protocols.gmt import ApplicationInfo, ContainerType, PinType
 from protocols.i18n import _
@@ -55,7 +57,7 @@ def list_keys(as_json: JsonOption = False) -> None:
     for token in tokens:
         info = token.info
         texts = (info.manufacturer, info.issuer, info.label) if info else (_("in use"), "", "")
-        table.add_row(token.name, token.serial, *texts)
+        table.add_row(*(Text(printable(text)) for text in (token.name, token.serial, *texts)))
     Console().print(table)
 
 
@@ -64,11 +66,16 @@ def _pin_facts(session: GmtSession, application: ApplicationInfo, pin_type: PinT
     return {"tries": info.tries, "left": info.left, "initial": info.initial}
 
 
+def _type_name(code: int) -> str:
+    names = {kind.value: kind.name.replace("ECC", "SM2") for kind in ContainerType}
+    return names.get(code, str(code))
+
+
 def _container_facts(session: GmtSession, application: ApplicationInfo, name: str) -> dict[str, Any]:
     info = session.container_info(application, name)
     facts: dict[str, Any] = {
         "name": name,
-        "type": ContainerType(info.type).name.replace("ECC", "SM2"),
+        "type": _type_name(info.type),
         "bits": info.sign_bits,
         "certificate": info.sign_certificate,
         "activated": None,
@@ -114,21 +121,25 @@ def info(token: TokenOption = None, as_json: JsonOption = False) -> None:
         _print_info(facts)
 
 
+def _print_line(line: str) -> None:
+    typer.echo(printable(line))
+
+
 def _print_info(facts: dict[str, Any]) -> None:
-    typer.echo(f"{facts['serial']}  {facts['manufacturer']}, {facts['issuer']}  ({facts['token']})")
+    _print_line(f"{facts['serial']}  {facts['manufacturer']}, {facts['issuer']}  ({facts['token']})")
     if not facts["applications"]:
-        typer.echo("  " + _("blank: no application yet; issue it: vukey issue"))
+        _print_line("  " + _("blank: no application yet; issue it: vukey issue"))
     for application in facts["applications"]:
         user = application["user_pin"]
         initial = _(", still the initial one") if user["initial"] else ""
         tries = _("PIN: {left} of {tries} tries left").format(**user) if user["left"] else _("PIN: locked")
-        typer.echo(f"  {application['name']}: {tries}{initial}")
+        _print_line(f"  {application['name']}: {tries}{initial}")
         for container in application["containers"]:
             certificate = _("certificate") if container["certificate"] else _("no certificate")
             activated = {True: _(", activated"), False: _(", not activated"), None: ""}[
                 container["activated"]
             ]
-            typer.echo(
+            _print_line(
                 f"    {container['name']}: {container['type']} {container['bits']}, {certificate}{activated}"
             )
 
@@ -171,7 +182,7 @@ def _certificate_facts(container: str, certificate: certificates.Certificate) ->
 
 
 def _print_certificate(name: str, certificate: certificates.Certificate) -> None:
-    typer.echo(f"{name}: {certificate.algorithm}")
+    _print_line(f"{name}: {certificate.algorithm}")
     for label, value in (
         (_("subject"), certificate.subject),
         (_("issuer"), certificate.issuer),

@@ -11,7 +11,7 @@ from pathlib import Path
 from hostdriver.errors import KeyBusyError, KeyRemovedError, NoKeyError
 from protocols.errors import ProtocolError
 from protocols.i18n import N_
-from protocols.runfile import RunFile, run_directory
+from protocols.runfile import RunFile, is_private, run_directory
 from protocols.sw import SW
 from protocols.vpcd import Control, FrameDecoder, encode
 
@@ -23,7 +23,10 @@ _FAREWELL_S = 2.0
 
 def run_files() -> Iterator[RunFile]:
     """What the virtual keys of this user say of themselves, by serial number; a killed one may have left its file."""
-    for path in sorted(run_directory(os.environ, Path.home()).glob("*.json")):
+    directory = run_directory(os.environ, Path.home())
+    if not directory.exists() or not is_private(directory.lstat(), os.getuid()):
+        return
+    for path in sorted(directory.glob("*.json")):
         with suppress(OSError, ProtocolError):
             yield RunFile.decode(path.read_bytes())
 

@@ -21,6 +21,7 @@ from hostdriver.gmt import GmtSession
 from hostdriver.transport.unix_socket import SocketTransport
 from protocols.apdu import Command, encode_command
 from protocols.gmt import CLA_PLAIN, Ins, SignInput
+from protocols.sw import SW
 from protocols.vpcd import Control, encode
 from tests.rig.cli import (
     INITIAL_PIN,
@@ -79,6 +80,9 @@ def info(run: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
+
+
+GET_DEV_INFO = bytes.fromhex("80040000000000")
 
 
 # Starting and leaving
@@ -417,13 +421,11 @@ def test_a_client_that_leaves_ends_its_wait(run: Path) -> None:
 
 
 def _until_busy(key: Up) -> None:
-    """The key has begun to wait for a person: who comes now is refused."""
-    busy = False
-    while not busy:
-        try:
-            key.connect().close()
-        except KeyBusyError:
-            busy = True
+    """The key has begun to wait for a person. Asked without lock or reset, which could come before the request."""
+    with closing(raw_connection(key)) as connection:
+        transport = SocketTransport(connection, "it neither locks nor resets the key")
+        while transport.exchange(GET_DEV_INFO) != SW.BUSY.to_bytes(2):
+            continue
 
 
 def test_a_wrong_pin_on_the_socket_costs_a_try_and_the_right_one_gives_them_back(quick: Up) -> None:
@@ -451,3 +453,39 @@ def test_a_copy_without_its_log_is_refused_and_left_alone(run: Path, tmp_path: P
     said = failing(22, "up", "--link", "socket", "--state", copy, "--", "true", run=run)
     assert "holds no key" in said
     assert copy.read_bytes() == before
+
+
+def test_a_suspended_key_still_hears_its_end(run: Path) -> None:
+    """What a shell's `kill %1` does to a job that Ctrl-Z has stopped."""
+    with Up(run, "--link", "socket", "--stage", "blank") as key:
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
+            key.process.send_signal(number)
+        assert key.process.wait(PATIENCE_S) == 143
+
+
+def test_a_run_directory_that_others_can_enter_is_not_believed(run: Path) -> None:
+    """Somebody else's socket there would be handed the PIN's cryptogram."""
+    with Up(run, "--link", "socket", "--stage", "blank"):
+        assert len(json.loads(vukey("host", "list", "--json", run=run).stdout)) == 1
+        (run / "vukey").chmod(0o777)
+        assert json.loads(vukey("host", "list", "--json", run=run).stdout) == []
+
+
+def test_answers_keep_the_order_of_their_commands(run: Path) -> None:
+    """A client that does not wait for its answers: the signature comes first, or *busy* for what came too early."""
+    with Up(run, "--link", "socket", "--approve", "always") as key:
+        transport = SocketTransport.open(key.socket)
+        session = GmtSession(transport)
+        application = session.open_application("BOCOM")
+        container = session.open_container(application, "SM2-SIGN")
+        for _round in range(20):
+            session.verify_pin(application, PIN)
+            data = container.handles + TRANSFER
+            sign = encode_command(Command(CLA_PLAIN, Ins.ECC_SIGN_DATA, SignInput.MESSAGE, 0, data, 68))
+            random_bytes = encode_command(Command(CLA_PLAIN, Ins.GEN_RANDOM, 0, 0, b"", 8))
+            transport._socket.sendall(encode(sign))
+            transport._socket.sendall(encode(random_bytes))
+            answers = {len(transport._receive()), len(transport._receive())}
+            assert 70 in answers
+            assert answers <= {70, 10, 2}
+        transport.close()

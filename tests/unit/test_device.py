@@ -331,3 +331,12 @@ def test_a_serial_number_of_another_maker_is_refused() -> None:
     """A2."""
     with pytest.raises(ProfileError):
         Device(load_profile("bocom-2g-tendyron"), serial="6200000000")
+
+
+def test_a_closed_device_leaves_no_thread_behind() -> None:
+    """The clock that it made for itself ends with it."""
+    device = Device(load_profile("bocom-2g-tendyron"))
+    device.clock.call_at(device.clock.now() + 3600, lambda: None)
+    assert [thread.name for thread in threading.enumerate() if "clock" in thread.name]
+    device.close()
+    assert not [thread.name for thread in threading.enumerate() if "clock" in thread.name]

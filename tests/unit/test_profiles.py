@@ -403,6 +403,9 @@ def test_a_screen_can_be_given_back(write_model: WriteModel) -> None:
         write_model(
             """
             extends = "icbc-1g-gd"
+            buttons = { value = ["ok", "cancel"], source = "assumed" }
+            [confirm]
+            presses = { value = 1, source = "assumed" }
             [display]
             type = { value = "lcd", source = "assumed" }
             width = { value = 128, source = "assumed" }
@@ -415,6 +418,19 @@ def test_a_screen_can_be_given_back(write_model: WriteModel) -> None:
     ).display
     assert display is not None
     assert (display.width, display.height, display.language) == (128, 32, "en")
+
+
+def test_a_screen_without_a_press_is_refused(write_model: WriteModel) -> None:
+    """E1: what is shown is signed after OK, never before."""
+    path = write_model(
+        """
+        extends = "icbc-2g-feitian"
+        [confirm]
+        presses = { value = 0, source = "assumed" }
+        """
+    )
+    with pytest.raises(ProfileError, match="display"):
+        load_profile_file(path)
 
 
 def test_a_circle_of_files_is_refused(write_model: WriteModel) -> None:

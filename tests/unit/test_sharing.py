@@ -67,3 +67,36 @@ def test_a_lock_keeps_the_others_out_until_its_holder_leaves(key: SharedKey) -> 
     assert len(send(key, FIRST, Ins.GEN_RANDOM, le=8)) == 10
     key.leave(FIRST)
     assert len(send(key, SECOND, Ins.GEN_RANDOM, le=8)) == 10
+
+
+def signs_on(key: SharedKey, user: str) -> bool:
+    """Whether the device authentication that somebody made is still there for this user."""
+    return may_label(key, user)
+
+
+def test_a_reset_that_had_to_wait_comes_before_the_next_users_apdu(key: SharedKey) -> None:
+    """E8: another one's lock must not carry a login over reset and power-off."""
+    authenticate(key, FIRST)
+    key.power_on(FIRST)
+    assert key.lock(SECOND)
+    key.reset(FIRST)
+    key.power_off(FIRST)
+    key.unlock(SECOND)
+    assert not signs_on(key, FIRST)
+
+
+def test_a_busy_answer_does_not_make_one_the_last_user(key: SharedKey) -> None:
+    """E11: who was told *busy* has used nothing, and shields nobody's login from being dropped."""
+    authenticate(key, FIRST)
+    assert key.lock(FIRST)
+    assert send(key, SECOND, Ins.GEN_RANDOM, le=8) == SW.BUSY.to_bytes(2)
+    key.leave(FIRST)
+    assert not signs_on(key, SECOND)
+
+
+def test_the_rest_of_a_long_answer_is_not_for_another(key: SharedKey) -> None:
+    """6A9E continues for whoever began it."""
+    first = send(key, FIRST, Ins.GET_DEV_INFO, le=100)
+    assert first[-2:] == SW.MORE_DATA.to_bytes(2)
+    other = send(key, SECOND, Ins.GET_DEV_INFO, le=100)
+    assert other == first  # from its beginning, not the second piece
