@@ -88,13 +88,3 @@ def describe(sw: int) -> str:
         return _MEANINGS[SW(sw)]
     except (ValueError, KeyError):
         return N_("unknown status word")
-
-
-def name_of(sw: int) -> str:
-    """The status word's name, such as ``NOT_FOUND``; its hexadecimal digits when it has none."""
-    if sw & 0xFFF0 == SW.PIN_WRONG:
-        return "PIN_WRONG"
-    try:
-        return SW(sw).name
-    except ValueError:
-        return f"{sw:04X}"

@@ -78,10 +78,6 @@ class Application:
         """The secure element's slots of the PINs."""
         return {pin_type: f"{self.path}/pin/{pin_type}" for pin_type in PinType}
 
-    def container_by_id(self, container_id: int) -> Container | None:
-        """The container with that number."""
-        return next((found for found in self.containers.values() if found.id == container_id), None)
-
 
 def _free_id(taken: Iterator[int]) -> int:
     used = set(taken)

@@ -21,7 +21,7 @@ _MAX_PLAIN_BYTES = 1024
 def show_message(core: Core, message: bytes) -> Waiting:
     """Show a message that is about to be signed and wait for OK (E1, E2).
 
-    A key without a screen signs what it is handed: that is what the second generation mended.
+    A key without a screen signs what it is handed, at most after a press: that is what the second generation mended.
 
     :raises Refused: 6FF4 when it can be neither parsed nor shown, cancelled, timed out.
     """

@@ -69,11 +69,6 @@ def test_a_lock_keeps_the_others_out_until_its_holder_leaves(key: SharedKey) -> 
     assert len(send(key, SECOND, Ins.GEN_RANDOM, le=8)) == 10
 
 
-def signs_on(key: SharedKey, user: str) -> bool:
-    """Whether the device authentication that somebody made is still there for this user."""
-    return may_label(key, user)
-
-
 def test_a_reset_that_had_to_wait_comes_before_the_next_users_apdu(key: SharedKey) -> None:
     """E8: another one's lock must not carry a login over reset and power-off."""
     authenticate(key, FIRST)
@@ -82,7 +77,7 @@ def test_a_reset_that_had_to_wait_comes_before_the_next_users_apdu(key: SharedKe
     key.reset(FIRST)
     key.power_off(FIRST)
     key.unlock(SECOND)
-    assert not signs_on(key, FIRST)
+    assert not may_label(key, FIRST)
 
 
 def test_a_busy_answer_does_not_make_one_the_last_user(key: SharedKey) -> None:
@@ -91,7 +86,7 @@ def test_a_busy_answer_does_not_make_one_the_last_user(key: SharedKey) -> None:
     assert key.lock(FIRST)
     assert send(key, SECOND, Ins.GEN_RANDOM, le=8) == SW.BUSY.to_bytes(2)
     key.leave(FIRST)
-    assert not signs_on(key, SECOND)
+    assert not may_label(key, SECOND)
 
 
 def test_the_rest_of_a_long_answer_is_not_for_another(key: SharedKey) -> None:
