@@ -6,10 +6,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import ParamSpec
 
 from emulator.firmware.card import Answer, Card
 from emulator.firmware.confirm import Ask, Decision, Prompt
 from emulator.firmware.core import Core
+from emulator.firmware.facts import ApplicationFacts, CommandFacts, inspect
+from emulator.hardware.battery import Battery
 from emulator.hardware.buttons import DIGITS, Button
 from emulator.hardware.clock import Clock, SystemClock, Timer
 from emulator.hardware.display import Screen, ScreenKind
@@ -22,7 +25,10 @@ from protocols.sw import SW
 
 _log = logging.getLogger(__name__)
 
-_OFF = Screen(ScreenKind.IDLE, "", ())
+_OFF = Screen(ScreenKind.OFF, "", ())
+
+Told = ParamSpec("Told")
+ApduListener = Callable[[bytes, "Exchange"], None]
 
 
 class NotPoweredError(VukeyError):
@@ -37,12 +43,12 @@ class NoSuchButtonError(VukeyError):
     """The model has no such button."""
 
 
-def _tell(listener: Callable[[Screen], None], screen: Screen) -> None:
+def _tell(listener: Callable[Told, None], *args: Told.args, **named: Told.kwargs) -> None:
     """A listener that fails does not stop the key."""
     try:
-        listener(screen)
+        listener(*args, **named)
     except Exception as error:
-        _log.error("a listener to the screen failed: %s", error)
+        _log.error("a listener to the key failed: %s", error)
         _log.debug("where it failed", exc_info=True)
 
 
@@ -52,12 +58,12 @@ class Exchange:
     ``response`` is None while the key waits for a person.
     """
 
-    __slots__ = ("_device", "_done", "_listener", "interrupted", "response")
+    __slots__ = ("_device", "_done", "_listeners", "interrupted", "response")
 
     def __init__(self, device: Device, response: bytes | None = None) -> None:
         self._device = device
         self._done: threading.Event | None = None if response is not None else threading.Event()
-        self._listener: Callable[[], None] | None = None
+        self._listeners: tuple[Callable[[], None], ...] = ()
         self.response = response
         self.interrupted = False
 
@@ -81,7 +87,7 @@ class Exchange:
         """Call `listener` once it has ended, in whatever thread ends it; at once if it has."""
         with self._device.lock:
             if not self.ended:
-                self._listener = listener
+                self._listeners += (listener,)
                 return
         listener()
 
@@ -94,8 +100,8 @@ class Exchange:
         self.interrupted = response is None
         if self._done is not None:
             self._done.set()
-        if self._listener is not None:
-            self._listener()
+        for listener in self._listeners:
+            listener()
 
 
 class Device:
@@ -126,7 +132,13 @@ class Device:
         self.lock = threading.RLock()
         self.screen = _OFF
         self._listeners: list[Callable[[Screen], None]] = []
+        self._apdu_listeners: tuple[ApduListener, ...] = ()
         self._untold: deque[Screen] = deque()
+        self.battery = (
+            Battery(clock, profile.auto_off_s, self._nobody_there)
+            if Button.POWER in profile.buttons
+            else None
+        )
         self._storage = storage or MemoryStorage()
         self._core = Core(profile, self.serial, self._storage, entropy, self._show)
         self._card = Card(self._core)
@@ -147,6 +159,8 @@ class Device:
         with self.lock:
             self._interrupt()
             self._powered = True
+            if self.battery:
+                self.battery.switch(on=False)  # the host's power takes its place
             self._card.reset()
         return self.profile.atr
 
@@ -165,6 +179,8 @@ class Device:
         """Power off and let go of the memory."""
         with self.lock:
             self.power_off()
+            if self.battery:
+                self.battery.switch(on=False)
             self._storage.close()
         if self._own_clock is not None:
             self._own_clock.close()  # outside the lock: a callback may wait for it
@@ -182,26 +198,22 @@ class Device:
             if not self._powered:
                 raise NotPoweredError(N_("the key has no power: reset it first"))
             if self._pending is not None:
-                return self.refuse_busy()
+                return self.refuse_busy(apdu)
             result = self._card.run(apdu)
-            if isinstance(result, bytes):
-                return Exchange(self, result)
-            exchange = Exchange(self)
-            self._pending = (exchange, result)
-            try:
-                self._ask(next(result))
-            except BaseException:
-                self._interrupt()
-                raise
+            exchange = Exchange(self, result) if isinstance(result, bytes) else self._wait_for_person(result)
+            if self._apdu_listeners:
+                self._tell_apdu(apdu, exchange)
             return exchange
 
     def drop_answer(self) -> None:
         """Forget what is left of a long answer (6A9E): it is not for whoever speaks next."""
         self._card.drop_answer()
 
-    def refuse_busy(self) -> Exchange:
+    def refuse_busy(self, apdu: bytes) -> Exchange:
         """What an APDU gets while the key is somebody else's: *busy* (6FF6)."""
-        return Exchange(self, self._core.dialect.private_sw.get(SW.BUSY, SW.BUSY).to_bytes(2))
+        exchange = Exchange(self, self._core.dialect.private_sw.get(SW.BUSY, SW.BUSY).to_bytes(2))
+        self._tell_apdu(apdu, exchange)
+        return exchange
 
     def transmit(self, apdu: bytes) -> bytes:
         """Hand over an APDU and wait for its answer.
@@ -245,6 +257,7 @@ class Device:
         with self.lock:
             prompt = self._prompt
             if prompt is None:
+                self._press_idle(button)
                 return
             decision = prompt.press(Button(button), self.clock.now())
             if decision is None:
@@ -274,7 +287,46 @@ class Device:
 
         return remove
 
+    # Whoever looks on
+
+    def on_apdu(self, listener: ApduListener) -> Callable[[], None]:
+        """Call `listener` with every APDU from now on and its exchange; returns what ends that.
+
+        It is called under the device's lock once the APDU was answered or waits for a person: it must not block.
+        """
+        with self.lock:
+            self._apdu_listeners += (listener,)
+
+        def remove() -> None:
+            with self.lock:
+                self._apdu_listeners = tuple(other for other in self._apdu_listeners if other is not listener)
+
+        return remove
+
+    def command_facts(self, apdu: bytes) -> CommandFacts:
+        """What an APDU is called, and whether its data are nobody's business."""
+        return self._card.command_facts(apdu)
+
+    def inspect(self) -> tuple[ApplicationFacts, ...]:
+        """What the key's memory holds, secrets apart; costs no try and changes nothing."""
+        with self.lock:
+            return inspect(self._core)
+
     # Inside, under the lock
+
+    def _tell_apdu(self, apdu: bytes, exchange: Exchange) -> None:
+        for listener in self._apdu_listeners:
+            _tell(listener, apdu, exchange)
+
+    def _wait_for_person(self, answer: Answer) -> Exchange:
+        exchange = Exchange(self)
+        self._pending = (exchange, answer)
+        try:
+            self._ask(next(answer))
+        except BaseException:
+            self._interrupt()
+            raise
+        return exchange
 
     def _show(self, screen: Screen) -> None:
         """Tell every listener; what a listener itself brings to the screen, by a press, is told after that."""
@@ -289,6 +341,27 @@ class Device:
                 self._untold.popleft()
         finally:
             self._untold.clear()
+
+    def _press_idle(self, button: Button | str) -> None:
+        """Nothing is asked: the power button switches a key that runs on its battery, any other keeps it awake."""
+        if self.battery is None or self._powered:
+            return
+        if button == Button.POWER:
+            self._switch(self.battery, on=not self.battery.on)
+        else:
+            self.battery.touch()
+
+    def _switch(self, battery: Battery, *, on: bool) -> None:
+        battery.switch(on=on)
+        if on:
+            self._core.show_idle(connected=False)
+        else:
+            self._show(_OFF)
+
+    def _nobody_there(self) -> None:
+        with self.lock:
+            if self.battery and self.battery.on:
+                self._switch(self.battery, on=False)
 
     def _ask(self, ask: Ask) -> None:
         core = self._core

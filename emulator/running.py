@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from emulator.control.keycontrol import KeyControl
+from emulator.control.server import PanelServer, PanelSpec, start_panel
 from emulator.device import Device
 from emulator.hardware.storage import MemoryStorage, StateError, Storage
 from emulator.hardware.storage_sqlite import SqliteStorage
-from emulator.links.sharing import SharedKey
+from emulator.sharing import SharedKey
 from emulator.links.unix_socket import SocketLink
 from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, LinkState, VpcdLink, tcp_slots
 from emulator.profiles import Profile, load_profile, load_profile_file
@@ -110,13 +112,17 @@ def load_model(name: str) -> Profile:
 
 
 class RunningKey:
-    """A device with its links.
+    """A device with its links, and its panel if one is wanted.
 
     :param on_status: told of every change of a link, in the link's thread.
     """
 
     def __init__(
-        self, key: Opened, links: list[LinkSpec], on_status: Callable[[LinkSpec, LinkState, int], None]
+        self,
+        key: Opened,
+        links: list[LinkSpec],
+        on_status: Callable[[LinkSpec, LinkState, int], None],
+        panel: PanelSpec | None = None,
     ) -> None:
         self.device, self._model = key
         self.specs = tuple(links)
@@ -124,7 +130,10 @@ class RunningKey:
         self._unready = set(links)
         self._changed = threading.Condition()
         self._links: list[VpcdLink | SocketLink] = []
+        self._plugging = threading.RLock()
         self._shared = SharedKey(self.device)
+        self._panel_spec = panel
+        self.panel: PanelServer | None = None
         self._directory = run_directory(os.environ, Path.home())
         self._run_path = self._directory / f"{self.device.serial}.json"
         self._run_descriptor: int | None = None
@@ -140,23 +149,49 @@ class RunningKey:
         """What others are told of this key."""
         links = tuple(str(spec) for spec in self.specs)
         socket = str(self.socket_path) if self.socket_path else None
-        return RunFile(os.getpid(), self.device.serial, self.device.profile.id, self._model, links, socket)
+        panel, token = (self.panel.url, self.panel.token) if self.panel else (None, None)
+        return RunFile(
+            os.getpid(), self.device.serial, self.device.profile.id, self._model, links, socket, panel, token
+        )
 
     def start(self) -> None:
         """Start the links and write the run file.
 
         :raises LinkError: the run directory is not ours alone, or a key of this serial number is running already.
         :raises SocketLinkError: the socket cannot be made.
+        :raises PanelError: the panel's address cannot be had.
+        :raises MissingPackageError: the panel's packages are not installed.
         """
         _private_directory(self._directory)
         self._run_descriptor = _claim(self._run_path)
-        for spec in self.specs:
-            link = self._make(spec)
-            link.start()
-            self._links.append(link)
-            if spec.kind == "socket":
-                self._ready(spec)
+        self.plug()
+        if self._panel_spec is not None:
+            self.panel = start_panel(KeyControl(self._shared, self), self._panel_spec)
         os.write(self._run_descriptor, self.run_file.encode())
+
+    @property
+    def plugged(self) -> bool:
+        """Whether the key is plugged into its links."""
+        return bool(self._links)
+
+    def plug(self) -> None:
+        """Plug the key in; harmless when it is.
+
+        :raises SocketLinkError: the socket cannot be made.
+        """
+        with self._plugging:
+            for spec in self.specs if not self.plugged else ():
+                link = self._make(spec)
+                link.start()
+                self._links.append(link)
+                if spec.kind == "socket":
+                    self._ready(spec)
+
+    def unplug(self) -> None:
+        """Pull the key out of everything, with the panel still there; harmless when it is out."""
+        with self._plugging:
+            while self._links:
+                self._links.pop().close()
 
     def wait_until_ready(self, seconds: float | None) -> bool:
         """Whether every link can be used, within a time; None waits for ever."""
@@ -165,8 +200,9 @@ class RunningKey:
 
     def stop(self) -> None:
         """Pull the key out of everything and remove the run file."""
-        for link in self._links:
-            link.close()
+        if self.panel:
+            self.panel.close()
+        self.unplug()
         if self._run_descriptor is not None:
             self._run_path.unlink(missing_ok=True)
             os.close(self._run_descriptor)

@@ -28,3 +28,7 @@ class VukeyError(Exception):
 
 class ProtocolError(VukeyError):
     """Bytes that do not follow the protocol: the only error that a decoder raises."""
+
+
+class MissingPackageError(VukeyError):
+    """An optional package is not installed; the message says what to install."""

@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class RunFile:
     :param model: what ``--profile`` takes for it: an id, or the path of a user's own TOML file.
     :param links: how it can be reached, as ``vukey up --link`` names them.
     :param socket: path of its unix socket, None without that link.
+    :param panel: base URL of its control API, None without one.
+    :param token: what opens the API; the file's mode keeps it.
     """
 
     pid: int
@@ -43,6 +45,8 @@ class RunFile:
     model: str
     links: tuple[str, ...]
     socket: str | None
+    panel: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     def encode(self) -> bytes:
         """The file."""
@@ -57,10 +61,12 @@ class RunFile:
         try:
             fields: dict[str, Any] = json.loads(raw)
             serial, profile, model = (str(fields[name]) for name in ("serial", "profile", "model"))
-            socket = fields["socket"]
+            socket, panel, token = (_optional(fields.get(name)) for name in ("socket", "panel", "token"))
             links = tuple(str(link) for link in fields["links"])
-            return cls(
-                int(fields["pid"]), serial, profile, model, links, None if socket is None else str(socket)
-            )
+            return cls(int(fields["pid"]), serial, profile, model, links, socket, panel, token)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise ProtocolError(N_("this is no run file of a key")) from None
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from emulator.firmware.applets.gmt import GmtApplet
 from emulator.firmware.confirm import Ask, Decision
 from emulator.firmware.core import Core
+from emulator.firmware.facts import CommandFacts
 from emulator.firmware.refused import Refused
 from emulator.hardware.storage import StateError
 from protocols.apdu import MAX_RESPONSE_DATA, ApduError, Command, encode_response, parse_command
@@ -38,7 +39,8 @@ class Card:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        gmt = GmtApplet(core).run
+        self._gmt = GmtApplet(core)
+        gmt = self._gmt.run
         self._routes = {CLA_PLAIN: gmt, CLA_MAC: gmt, _CLA_ISO: _no_iso_applet}
         self._chain: tuple[Command, bytes] | None = None
         self._private = {int(sw): other for sw, other in core.dialect.private_sw.items()}
@@ -52,6 +54,14 @@ class Card:
     def drop_answer(self) -> None:
         """Forget what is left of a long answer."""
         self._chain = None
+
+    def command_facts(self, apdu: bytes) -> CommandFacts:
+        """What an APDU is called, for whoever looks on; unknown ones may carry a secret meant for another command."""
+        if len(apdu) >= 2 and apdu[0] in (CLA_PLAIN, CLA_MAC):
+            return self._gmt.facts(apdu[1])
+        if apdu[:2] == bytes((_CLA_ISO, _INS_SELECT)):
+            return CommandFacts("SELECT", secret=False)
+        return CommandFacts(apdu[:2].hex(" ").upper(), secret=True)
 
     def run(self, apdu: bytes) -> bytes | Answer:
         """A response APDU at once, or a generator that waits for a person."""

@@ -64,10 +64,11 @@ class Core:
             yield transaction
         self.secure_element.forget()
 
-    def show_idle(self) -> None:
+    def show_idle(self, *, connected: bool = True) -> None:
         """The bank's name and the connection's state (E10)."""
         name = self.profile.display.idle if self.profile.display else ""
-        self.show(Screen(ScreenKind.IDLE, name, (name, self.texts.connected)))
+        state = self.texts.connected if connected else self.texts.not_connected
+        self.show(Screen(ScreenKind.IDLE, name, (name, state)))
 
     def while_blinking(self, sign: Callable[[], Signed]) -> Signed:
         """Sign; a first-generation key has no screen, its light blinks meanwhile (E10)."""

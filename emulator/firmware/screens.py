@@ -11,6 +11,7 @@ class Texts:
     """Every text that a key shows of its own."""
 
     connected: str
+    not_connected: str
     confirm_transfer: str
     confirm_message: str
     confirm_digest: str
@@ -25,6 +26,7 @@ class Texts:
 _TEXTS = {
     "zh": Texts(
         connected="已连接",
+        not_connected="未连接",
         confirm_transfer="请核对交易",
         confirm_message="请核对信息",
         confirm_digest="请确认签名",
@@ -37,6 +39,7 @@ _TEXTS = {
     ),
     "en": Texts(
         connected="connected",
+        not_connected="not connected",
         confirm_transfer="Check transfer",
         confirm_message="Check message",
         confirm_digest="Confirm signing",

@@ -34,6 +34,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Mc", "M
 class ScreenKind(enum.Enum):
     """What a screen is for."""
 
+    OFF = "off"
     IDLE = "idle"
     CONFIRM = "confirm"
     ENTRY = "entry"

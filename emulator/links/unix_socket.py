@@ -11,7 +11,7 @@ from pathlib import Path
 
 from emulator.device import Device, Exchange
 from emulator.links.framed import FramedConnection
-from emulator.links.sharing import SharedKey
+from emulator.sharing import SharedKey
 from protocols.errors import VukeyError
 from protocols.i18n import N_
 from protocols.vpcd import Control

@@ -10,7 +10,7 @@ from functools import partial
 
 from emulator.device import Device, Exchange
 from emulator.links.framed import FramedConnection
-from emulator.links.sharing import SharedKey
+from emulator.sharing import SharedKey
 from protocols.vpcd import Control
 
 DEFAULT_HOST = "127.0.0.1"

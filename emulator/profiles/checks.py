@@ -110,6 +110,7 @@ def _buttons(profile: Profile) -> None:
         "down" in profile.buttons,
         "buttons: down",
     )
+    _need(profile, "auto_off_s", profile.auto_off_s, "power" in profile.buttons, "buttons: power")
     _need(profile, "activation", profile.activation == "keypad", profile.keypad, "keypad")
 
 

@@ -162,6 +162,7 @@ class Profile:
     display: DisplaySpec | None
     buttons: tuple[Literal["ok", "cancel", "up", "down", "power"], ...]
     keypad: bool
+    auto_off_s: Annotated[int, Range(0, 86_400)]
     pin: Pin
     ready_user_pin: Annotated[str, Text(1, 30)]
     device_auth_key: Annotated[bytes, Text(16, 16, ascii=False)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from emulator.device import Device
-from emulator.links.sharing import SharedKey
+from emulator.sharing import SharedKey
 from emulator.profiles import load_profile
 from protocols import pin
 from protocols.apdu import Command, encode_command

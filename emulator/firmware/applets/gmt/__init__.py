@@ -6,6 +6,7 @@ from emulator.firmware.applets.gmt import activation, applications, containers, 
 from emulator.firmware.applets.gmt.table import Spec, Table, prepare
 from emulator.firmware.confirm import Waiting
 from emulator.firmware.core import Core
+from emulator.firmware.facts import CommandFacts
 from emulator.firmware.refused import Refused
 from protocols.apdu import Command
 from protocols.gmt import Ins
@@ -24,6 +25,11 @@ class GmtApplet:
         numbers = {spec.ins: ins for ins, spec in COMMANDS.items()}
         numbers[Ins.ACTIVATION] = core.dialect.activation_ins
         self._commands = {number: COMMANDS[ins] for ins, number in numbers.items()}
+
+    def facts(self, ins: int) -> CommandFacts:
+        """What the command of a number is called, and whether its data are secret; an unknown one's may be."""
+        spec = self._commands.get(ins)
+        return CommandFacts(spec.title, spec.secret) if spec else CommandFacts(f"INS {ins:02X}", secret=True)
 
     def run(self, command: Command) -> bytes | Waiting:
         """Data at once, or a generator that waits for a person.

@@ -55,6 +55,7 @@ class _Record:
         SW.TIMED_OUT,
         SW.INS_NOT_SUPPORTED,
     ),
+    secret=True,
 )
 def activation(core: Core, call: Call) -> Waiting:
     """Activation: P1=00 state and tries left, 01 a code, 02 the keypad's code, 03 a new verifier (after DevAuth)."""

@@ -24,6 +24,7 @@ _MAX_APPLICATIONS = 16
     Need.DEVICE_AUTH,
     lc=(1, None),
     answers=(SW.WRONG_LENGTH, SW.WRONG_DATA, SW.ALREADY_EXISTS, SW.NO_ROOM),
+    secret=True,
 )
 def create_application(core: Core, call: Call) -> bytes:
     """CreateApplication: names, PINs and limits; it answers nothing and opens nothing."""

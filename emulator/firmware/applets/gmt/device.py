@@ -76,6 +76,7 @@ def gen_random(core: Core, call: Call) -> bytes:
     p2=_DEV_AUTH_ALGORITHMS,
     lc=pin.BLOCK_LENGTH,
     answers=(SW.NO_CHALLENGE, SW.FUNCTION_NOT_SUPPORTED, SW.VERIFICATION_FAILED),
+    secret=True,
 )
 def dev_auth(core: Core, call: Call) -> bytes:
     """DevAuth: the challenge of 8 or 16 bytes under the device's key; lasts until reset."""

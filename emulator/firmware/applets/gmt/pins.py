@@ -36,6 +36,7 @@ def get_pin_info(core: Core, call: Call) -> bytes:
     p2=_TYPES,
     lc=_HANDLE + pin.BLOCK_LENGTH,
     answers=(*_FAILURES, SW.CANCELLED, SW.TIMED_OUT),
+    secret=True,
 )
 def verify_pin(core: Core, call: Call) -> Waiting:
     """VerifyPIN: with few tries left a press comes first, and a refused press costs no try (E5)."""
@@ -65,6 +66,7 @@ def _press_when_few_tries_are_left(core: Core, slot: str, pin_type: PinType) -> 
     p2=_TYPES,
     lc=_NEW_PIN,
     answers=(*_FAILURES, SW.WRONG_LENGTH, SW.WRONG_DATA, SW.CANCELLED, SW.TIMED_OUT),
+    secret=True,
 )
 def change_pin(core: Core, call: Call) -> Waiting:
     """ChangePIN: the new PIN enciphered and MACed under the old one; a failure ends the login.
@@ -91,6 +93,7 @@ def change_pin(core: Core, call: Call) -> Waiting:
     mac=True,
     lc=_NEW_PIN,
     answers=(*_FAILURES, SW.WRONG_LENGTH, SW.WRONG_DATA),
+    secret=True,
 )
 def unblock_pin(core: Core, call: Call) -> bytes:
     """UnblockPIN: a new user PIN under the administrator's; it logs nobody in."""

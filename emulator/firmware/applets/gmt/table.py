@@ -91,6 +91,7 @@ _CHECKS: Mapping[Need, Lacks] = {
 class Spec:
     """One row of the table.
 
+    :param secret: its data carry a PIN, a code or a key, even if enciphered.
     :param handles: how many handles the data begin with: none, the application's, the container's too.
     :param checks: the needs beyond open handles, ready to be asked.
     """
@@ -105,6 +106,12 @@ class Spec:
     answers: tuple[SW, ...]
     handles: int
     checks: tuple[tuple[Lacks, SW], ...]
+    secret: bool
+
+    @property
+    def title(self) -> str:
+        """The command's name in GM/T 0017: the first word of its handler's docstring."""
+        return (self.handler.__doc__ or f"{self.ins:02X}").partition(":")[0]
 
 
 HANDLE = 2
@@ -124,11 +131,13 @@ class Table(dict[int, Spec]):
         p2: Collection[int] = (0,),
         lc: int | tuple[int, int | None] = 0,
         answers: tuple[SW, ...] = (),
+        secret: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Enter a handler under its number.
 
         :param lc: length of the data, or its bounds, both included; None has no upper bound.
         :param answers: the status words of its own, beside those of the checks.
+        :param secret: its data carry a PIN, a code or a key, even if enciphered: no log shows them.
         """
         low, high = lc if isinstance(lc, tuple) else (lc, lc)
         lengths = range(low, (_ANY_LENGTH if high is None else high) + 1)
@@ -138,7 +147,17 @@ class Table(dict[int, Spec]):
 
         def enter(handler: Handler) -> Handler:
             self[ins] = Spec(
-                ins, handler, cla, frozenset(p1), frozenset(p2), lengths, needs, answers, handles, checks
+                ins,
+                handler,
+                cla,
+                frozenset(p1),
+                frozenset(p2),
+                lengths,
+                needs,
+                answers,
+                handles,
+                checks,
+                secret,
             )
             return handler
 

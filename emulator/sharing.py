@@ -85,7 +85,7 @@ class SharedKey:
         device = self.device
         with device.lock:
             if (user is not self._last or self._reset_owed or not device.powered) and not self._admit(user):
-                return device.refuse_busy()
+                return device.refuse_busy(apdu)
             exchange = device.begin(apdu)
             if exchange.response is None:
                 self._asker = user

@@ -1,0 +1,47 @@
+"""The battery of a Bluetooth key: what it has left, and whether the key is switched on without a host's power."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from emulator.hardware.clock import Clock, Timer
+
+FULL = 100
+
+
+class Battery:
+    """Switched by a person.
+
+    :param auto_off_s: seconds after which nobody's touch means that nobody is there; 0 = never.
+    :param on_idle: called then, in the clock's thread.
+    """
+
+    def __init__(self, clock: Clock, auto_off_s: float, on_idle: Callable[[], None]) -> None:
+        self.level = FULL
+        self.on = False
+        self._clock = clock
+        self._auto_off_s = auto_off_s
+        self._on_idle = on_idle
+        self._timer: Timer | None = None
+
+    def set_level(self, percent: int) -> None:
+        """Charge or drain it.
+
+        :raises ValueError: not 0 … 100.
+        """
+        if not 0 <= percent <= FULL:
+            raise ValueError("a battery's level is 0 to 100")
+        self.level = percent
+
+    def switch(self, *, on: bool) -> None:
+        """Switch the key on or off."""
+        self.on = on
+        self.touch()
+
+    def touch(self) -> None:
+        """Somebody uses the key: the time until it switches itself off begins anew."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.on and self._auto_off_s:
+            self._timer = self._clock.call_at(self._clock.now() + self._auto_off_s, self._on_idle)
