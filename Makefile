@@ -6,18 +6,19 @@ PYTEST := $(BIN)/python -m pytest
 JOBS   ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo packages check test test-full bench messages docs clean
+.PHONY: help demo packages check test test-full bench messages docs glyphs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: -c constraints.txt -e '.[demo]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: -c constraints.txt -e '.[demo,panel]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/demo.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,pcsc,test,check]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,panel,pcsc,test,check]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps speculos==0.27.1  # its client only: see tests
 	@touch $@
 
 demo: $(VENV)/demo.stamp  ## a key's first day in the terminal: needs no root, no pcscd, no compiler
@@ -46,6 +47,9 @@ messages: $(VENV)/dev.stamp  ## collect the messages and compile the catalogues
 
 docs: $(VENV)/dev.stamp  ## write the generated pages of docs/ again
 	$(BIN)/python docs/generate_commands.py
+
+glyphs: $(VENV)/dev.stamp  ## take the glyphs from Debian's unifont again
+	$(BIN)/python docs/generate_glyphs.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

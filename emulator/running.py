@@ -16,10 +16,10 @@ from emulator.control.server import PanelServer, PanelSpec, start_panel
 from emulator.device import Device
 from emulator.hardware.storage import MemoryStorage, StateError, Storage
 from emulator.hardware.storage_sqlite import SqliteStorage
-from emulator.sharing import SharedKey
 from emulator.links.unix_socket import SocketLink
 from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, LinkState, VpcdLink, tcp_slots
 from emulator.profiles import Profile, load_profile, load_profile_file
+from emulator.sharing import SharedKey
 from protocols.errors import VukeyError
 from protocols.i18n import N_
 from protocols.runfile import RunFile, is_private, run_directory

@@ -7,7 +7,7 @@ set -eu
 PYTHON=${PYTHON:-python3}
 POLICY=/usr/sbin/policy-rc.d
 
-needed="pcscd vsmartcard-vpcd opensc pcsc-tools util-linux mount libpcsclite-dev swig gcc libc6-dev openssl"
+needed="pcscd vsmartcard-vpcd opensc pcsc-tools util-linux mount libpcsclite-dev swig gcc libc6-dev openssl unifont"
 
 has_headers() {
     "$PYTHON" -c 'import os, sys, sysconfig
@@ -19,6 +19,12 @@ is_installed() {
 }
 
 has_headers || needed="$needed $("$PYTHON" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
+
+has_browser() {
+    command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
+has_browser >/dev/null || needed="$needed chromium"
 
 missing=
 for package in $needed; do

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from emulator.device import Device, NoSuchButtonError
 from emulator.hardware.buttons import Button
-from emulator.hardware.display import Geometry, Screen, ScreenKind, cells
+from emulator.hardware.display import Geometry, Screen, ScreenKind, cells, rows_of
 from protocols.i18n import _
 
 _KEYS = {
@@ -45,21 +45,9 @@ def draw(screen: Screen, geometry: Geometry | None) -> Panel:
     if geometry is None:
         lit = screen.kind is ScreenKind.LIGHT
         return Panel(Text("● " if lit else "○ ") + Text(screen.title), expand=False)
-    rows = [*screen.lines[: geometry.rows - 1]]
-    rows += [""] * (geometry.rows - 1 - len(rows))
-    rows.append(_foot(screen, geometry.columns))
+    rows = rows_of(screen, geometry)
     text = "\n".join(row + " " * (geometry.columns - cells(row)) for row in rows)
     return Panel(Text(text, style="black on bright_white"), expand=False)
-
-
-def _foot(screen: Screen, columns: int) -> str:
-    """The soft keys left and right, the page between them."""
-    if not screen.soft_keys:
-        return ""
-    left, right = screen.soft_keys[0], screen.soft_keys[-1]
-    page = f"{screen.page}/{screen.pages}" if screen.pages > 1 else ""
-    room = columns - cells(left) - cells(right)
-    return left + page.center(max(room, 0))[: max(room, 0)] + right
 
 
 def geometry_of(device: Device) -> Geometry | None:

@@ -11,18 +11,19 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from emulator.hardware import font
+
 __all__ = [
     "Geometry",
     "Screen",
     "ScreenKind",
     "cells",
     "drawable",
+    "in_charset",
     "paginate",
+    "rows_of",
     "wrap",
 ]
-
-_CELL_WIDTH = 8
-_CELL_HEIGHT = 16
 
 _FONTS = {"gb2312": "gbk", "gbk": "gbk", "gb18030": "gb18030"}
 """The character sets that a key's font may hold, and the codec that has them with today's mappings."""
@@ -73,7 +74,7 @@ class Geometry:
     @classmethod
     def of_pixels(cls, width: int, height: int) -> Geometry:
         """The cells of a panel under the usual 16-pixel font: half-width characters are 8 by 16."""
-        return cls(width // _CELL_WIDTH, height // _CELL_HEIGHT)
+        return cls(width // font.CELL_WIDTH, height // font.CELL_HEIGHT)
 
 
 def cells(text: str) -> int:
@@ -123,16 +124,51 @@ def _item_lines(label: str, value: str, columns: int) -> list[str]:
     return wrap(label, columns) + (wrap(value, columns) if value else [])
 
 
+def rows_of(screen: Screen, geometry: Geometry) -> tuple[str, ...]:
+    """Every text row of the panel from the top, the last one for the soft keys; none wider than its columns.
+
+    What a panel has no room for is cut off: its profile's business, for pages are laid out to fit.
+
+    :param geometry: two rows or more.
+    """
+    lines = screen.lines[: geometry.rows - 1]
+    blank = ("",) * (geometry.rows - 1 - len(lines))
+    foot = _foot(screen, geometry.columns)
+    return tuple(wrap(row, geometry.columns)[0] for row in (*lines, *blank, foot))
+
+
+def _foot(screen: Screen, columns: int) -> str:
+    """The soft keys left and right, the page between them, with a blank before the right key.
+
+    Where "12/34" has no room the page's number stands alone: "12/3" would be another total.
+    """
+    if not screen.soft_keys:
+        return ""
+    left, right = screen.soft_keys[0], screen.soft_keys[-1]
+    room = max(columns - cells(left) - cells(right), 0)
+    pages = (f"{screen.page}/{screen.pages} ", f"{screen.page} ") if screen.pages > 1 else ()
+    page = next((page for page in pages if len(page) <= room), "")
+    return left + page.center(room) + right
+
+
 def drawable(text: str, charset: str) -> str | None:
     """The first character that the key's font does not hold, or None: it refuses what it cannot draw (E12).
 
-    :param charset: the font's set: gb2312, gbk or gb18030. Each holds printable ASCII and its two-byte
-        characters; gb18030 also the ideographs U+3400-4DBF and U+4E00-9FFF (*assumed*: the mandatory part).
+    :param charset: what the model's font holds of ours: gb2312, gbk or gb18030.
     """
     return next((character for character in text if not _has_glyph(character, charset)), None)
 
 
 def _has_glyph(character: str, charset: str) -> bool:
+    return in_charset(character, charset) and font.columns(character) == cells(character)
+
+
+def in_charset(character: str, charset: str) -> bool:
+    """Whether a font of that set holds the character.
+
+    :param charset: gb2312, gbk or gb18030. Each holds printable ASCII and its two-byte characters; gb18030 also
+        the ideographs U+3400-4DBF and U+4E00-9FFF (*assumed*: the mandatory part).
+    """
     if character.isascii():
         return character.isprintable()
     category = unicodedata.category(character)

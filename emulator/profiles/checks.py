@@ -8,6 +8,7 @@ from functools import reduce
 from itertools import pairwise
 from operator import xor
 
+from emulator.hardware.display import drawable
 from emulator.profiles import errors
 from emulator.profiles.errors import ProfileError
 from emulator.profiles.model import Profile
@@ -87,13 +88,9 @@ def _ready_pin(profile: Profile) -> None:
 
 
 def _idle_screen(profile: Profile) -> None:
-    if profile.display is None:
-        return
-    try:
-        profile.display.idle.encode(profile.display.charset)
-    except UnicodeEncodeError:
-        charset = profile.display.charset
-        raise _refuse(profile, errors.UNDRAWABLE, "display.idle", charset=charset) from None
+    display = profile.display
+    if display is not None and drawable(display.idle, display.charset) is not None:
+        raise _refuse(profile, errors.UNDRAWABLE, "display.idle", charset=display.charset)
 
 
 def _buttons(profile: Profile) -> None:

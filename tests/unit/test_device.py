@@ -298,6 +298,58 @@ class TestScreenListeners:
         assert caplog.record_tuples[0][1] == logging.ERROR
 
 
+class TestApduListeners:
+    @pytest.fixture
+    def heard(self, powered: Device) -> list[tuple[bytes, Exchange]]:
+        heard: list[tuple[bytes, Exchange]] = []
+        powered.on_apdu(lambda apdu, exchange: heard.append((apdu, exchange)))
+        return heard
+
+    def test_they_hear_an_answered_one_with_its_answer(
+        self, powered: Device, heard: list[tuple[bytes, Exchange]]
+    ) -> None:
+        answer = powered.transmit(GET_DEV_INFO)
+        assert [(apdu, exchange.response) for apdu, exchange in heard] == [(GET_DEV_INFO, answer)]
+
+    def test_they_hear_one_that_waits_and_everybody_hears_its_end(
+        self, powered: Device, heard: list[tuple[bytes, Exchange]]
+    ) -> None:
+        command = sign_command(powered)
+        heard.clear()
+        powered.begin(command)
+        ((apdu, exchange),) = heard
+        ended: list[str] = []
+        exchange.on_end(lambda: ended.append("first"))
+        exchange.on_end(lambda: ended.append("second"))
+        assert (apdu, exchange.ended, ended) == (command, False, [])
+        powered.press("cancel")
+        assert (exchange.response, ended) == (CANCELLED, ["first", "second"])
+
+    def test_they_hear_what_is_refused_as_busy(
+        self, powered: Device, heard: list[tuple[bytes, Exchange]]
+    ) -> None:
+        powered.begin(sign_command(powered))
+        powered.begin(GET_DEV_INFO)
+        assert (heard[-1][0], heard[-1][1].response) == (GET_DEV_INFO, BUSY)
+
+    def test_a_removed_one_hears_nothing_more(self, powered: Device) -> None:
+        heard: list[bytes] = []
+        remove = powered.on_apdu(lambda apdu, exchange: heard.append(apdu))
+        remove()
+        powered.transmit(GET_DEV_INFO)
+        assert heard == []
+
+    def test_one_that_fails_is_logged_and_the_key_goes_on(
+        self, powered: Device, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(apdu: bytes, exchange: Exchange) -> None:
+            raise OSError("no disk")
+
+        powered.on_apdu(broken)
+        assert powered.transmit(GET_DEV_INFO)[-2:] == OK
+        assert caplog.record_tuples[0][1] == logging.ERROR
+
+
 @pytest.mark.limits(pin__user__extra_press_at=6)
 def test_what_breaks_a_waiting_command_ends_it(profile: Profile, clock: ManualClock) -> None:
     """No host waits for ever. The command is one that writes after the press (E5)."""

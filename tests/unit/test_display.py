@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.hardware.display import Geometry, Screen, ScreenKind, cells, drawable, paginate, wrap
+from emulator.hardware.display import (
+    Geometry,
+    Screen,
+    ScreenKind,
+    cells,
+    drawable,
+    in_charset,
+    paginate,
+    rows_of,
+    wrap,
+)
 
 lines = st.text(
     st.one_of(
@@ -125,6 +135,58 @@ def test_pages_lose_nothing_and_fit(title: str, items: list[tuple[str, str]], wi
     assert drawn in ("", ":")
 
 
+ZH, EN = ("C取消", "OK确认"), ("C=no", "OK=yes")
+
+
+def confirm(*lines: str, page: int = 1, pages: int = 1, soft_keys: tuple[str, ...] = ZH) -> Screen:
+    return Screen(ScreenKind.CONFIRM, "转账", lines, page, pages, soft_keys)
+
+
+def test_the_soft_keys_stand_on_the_last_row_whatever_is_above_it() -> None:
+    assert rows_of(confirm("转账"), Geometry(16, 4)) == ("转账", "", "", "C取消     OK确认")
+    assert rows_of(confirm(*"abcde"), Geometry(16, 4)) == ("a", "b", "c", "C取消     OK确认")
+    assert rows_of(Screen(ScreenKind.OFF, "", ()), Geometry(16, 4)) == ("",) * 4
+
+
+@pytest.mark.parametrize(
+    ("page", "pages", "soft_keys", "columns", "foot"),
+    [
+        (2, 3, ZH, 16, "C取消 2/3 OK确认"),
+        (2, 3, EN, 16, "C=no 2/3  OK=yes"),
+        (2, 3, ZH, 24, "C取消     2/3     OK确认"),
+        (9, 12, ZH, 16, "C取消9/12 OK确认"),
+        (12, 34, ZH, 16, "C取消 12  OK确认"),
+        (12, 34, ZH, 18, "C取消 12/34 OK确认"),
+        (100, 171, ZH, 16, "C取消 100 OK确认"),
+        (2, 3, ZH, 12, "C取消 OK确认"),
+        (2, 3, ZH, 9, "C取消OK确"),
+        (2, 3, ZH, 10, "C取消OK确"),
+    ],
+)
+def test_the_page_stands_between_the_soft_keys_whole_or_without_the_total(
+    page: int, pages: int, soft_keys: tuple[str, ...], columns: int, foot: str
+) -> None:
+    """A total that is cut off would make a person believe that the last page was read."""
+    screen = confirm(page=page, pages=pages, soft_keys=soft_keys)
+    assert rows_of(screen, Geometry(columns, 2)) == ("", foot)
+
+
+@given(
+    st.lists(lines, max_size=8),
+    columns,
+    st.integers(2, 8),
+    st.sampled_from([ZH, EN, ()]),
+    st.integers(1, 500),
+)
+def test_no_row_is_wider_than_the_panel(
+    texts: list[str], width: int, height: int, soft_keys: tuple[str, ...], pages: int
+) -> None:
+    shown = rows_of(confirm(*texts, pages=pages, soft_keys=soft_keys), Geometry(width, height))
+    assert len(shown) == height
+    assert all(cells(row) <= width for row in shown)
+    assert all(text.startswith(row) for text, row in zip(texts, shown[:-1], strict=False))
+
+
 @pytest.mark.parametrize("charset", ["gb2312", "gbk", "gb18030"])
 def test_every_font_draws_common_text(charset: str) -> None:
     assert (
@@ -162,7 +224,7 @@ def test_gb18030_draws_the_basic_ideographs_and_extension_a() -> None:
         *"\u200b\u200d\u200e\u202a\u202e\u2066\u2028\u2029\u2002\u202f\ufeff",
         *"\u0301\u20dd\ufe0f",  # combining
         *"\ue000\ue5e5\uf8ff\ud800\udfff\uffff\u0378",  # private, surrogates, unassigned
-        *"\ufffd😀",
+        *"\ufffd😀𠮷",
     ],
 )
 def test_what_no_key_draws(character: str, charset: str) -> None:
@@ -174,3 +236,10 @@ def test_the_two_byte_sets_have_their_sizes() -> None:
     ideographs = [chr(code) for code in range(0x4E00, 0x9FA6)]
     assert sum(drawable(one, "gb2312") is None for one in ideographs) == 6763
     assert sum(drawable(one, "gbk") is None for one in ideographs) == 20902
+
+
+def test_the_shipped_font_has_every_character_of_the_sets() -> None:
+    characters = [chr(code) for code in range(0x10000)]
+    for charset in ("gb2312", "gbk", "gb18030"):
+        held = [one for one in characters if in_charset(one, charset)]
+        assert drawable("".join(held), charset) is None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from emulator.device import Device
-from emulator.sharing import SharedKey
 from emulator.profiles import load_profile
+from emulator.sharing import SharedKey
 from protocols import pin
 from protocols.apdu import Command, encode_command
 from protocols.gmt import CLA_PLAIN, DEV_AUTH_SM4, Ins
