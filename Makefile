@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 JOBS   ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo packages check test test-full bench messages docs glyphs clean
+.PHONY: help demo packages check test test-full bench bench-speculos messages docs glyphs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-full: packages $(VENV)/dev.stamp  ## the slow counts too
 
 bench: packages $(VENV)/dev.stamp  ## speed, as ratios within one run
 	$(BIN)/python -m bench
+
+bench-speculos: $(VENV)/dev.stamp  ## the control API beside Speculos, taken from PyPI into the user's cache
+	$(BIN)/python -m bench speculos
 
 messages: $(VENV)/dev.stamp  ## collect the messages and compile the catalogues
 	$(BIN)/python tests/messages.py

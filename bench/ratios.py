@@ -12,7 +12,7 @@ from dataclasses import dataclass
 class Result:
     """One comparison.
 
-    :param rates: operations a second, the median of each candidate's runs.
+    :param rates: operations a second, the median of each candidate's runs; ``floor`` stands for a peer as well.
     :param ratio: the key's rate over the floor's: the median of the ratios of neighbouring runs.
     :param target: what the ratio should reach.
     """
@@ -39,11 +39,20 @@ def compare(
 ) -> Result:
     """The key's operation beside its floor's, in runs of about `seconds` each."""
     count = _calibrate(floor, seconds)
+    return compare_times(
+        name, lambda: _time(key, count), lambda: _time(floor, count), target=target, rounds=rounds
+    )
+
+
+def compare_times(
+    name: str, key: Callable[[], float], floor: Callable[[], float], *, target: float, rounds: int
+) -> Result:
+    """The key's operation beside its floor's: each is a function that does it and says how many seconds it took."""
     rates: dict[str, list[float]] = {"key": [], "floor": []}
     for number in range(rounds):
         order = (("key", key), ("floor", floor)) if number % 2 else (("floor", floor), ("key", key))
         for label, operation in order:
-            rates[label].append(_rate(operation, count))
+            rates[label].append(1 / operation())
     ratio = statistics.median(k / f for k, f in zip(rates["key"], rates["floor"], strict=True))
     return Result(name, {label: statistics.median(found) for label, found in rates.items()}, ratio, target)
 
@@ -59,8 +68,9 @@ def _calibrate(operation: Callable[[], object], seconds: float) -> int:
     return max(done, 1)
 
 
-def _rate(operation: Callable[[], object], count: int) -> float:
+def _time(operation: Callable[[], object], count: int) -> float:
+    """Seconds for one, of so many in a row."""
     begun = time.perf_counter()
     for _ in range(count):
         operation()
-    return count / (time.perf_counter() - begun)
+    return (time.perf_counter() - begun) / count

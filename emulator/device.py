@@ -143,6 +143,7 @@ class Device:
         self._core = Core(profile, self.serial, self._storage, entropy, self._show)
         self._card = Card(self._core)
         self._powered = False
+        self._bus_power = False
         self._pending: tuple[Exchange, Answer] | None = None
         self._prompt: Prompt | None = None
         self._timer: Timer | None = None
@@ -173,11 +174,23 @@ class Device:
                 self._interrupt()
                 self._card.reset()
                 self._powered = False
-                self._show(_OFF)
+                self._rest()
+
+    def bus_power(self, *, on: bool) -> None:
+        """Plugged into a bus, the key has light for its idle screen also while no host gives the card power (E10)."""
+        with self.lock:
+            self._bus_power = on
+            if self.battery:
+                self.battery.switch(
+                    on=False
+                )  # a key that is pulled out is dark until somebody switches it on
+            if not self._powered:
+                self._rest()
 
     def close(self) -> None:
         """Power off and let go of the memory."""
         with self.lock:
+            self._bus_power = False
             self.power_off()
             if self.battery:
                 self.battery.switch(on=False)
@@ -243,6 +256,12 @@ class Device:
         """What the key asks a person now."""
         prompt = self._prompt
         return prompt.ask if prompt else None
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the key still waits for a person; 0 while it asks nothing."""
+        prompt = self._prompt
+        return max(prompt.deadline - self.clock.now(), 0.0) if prompt else 0.0
 
     def press(self, button: Button | str) -> None:
         """Press a button. With nothing asked, nothing happens.
@@ -344,7 +363,7 @@ class Device:
 
     def _press_idle(self, button: Button | str) -> None:
         """Nothing is asked: the power button switches a key that runs on its battery, any other keeps it awake."""
-        if self.battery is None or self._powered:
+        if self.battery is None or self._powered or self._bus_power:
             return
         if button == Button.POWER:
             self._switch(self.battery, on=not self.battery.on)
@@ -353,7 +372,11 @@ class Device:
 
     def _switch(self, battery: Battery, *, on: bool) -> None:
         battery.switch(on=on)
-        if on:
+        self._rest()
+
+    def _rest(self) -> None:
+        """The screen without a host's power: idle on the bus's or the battery's, else dark."""
+        if self._bus_power or (self.battery and self.battery.on):
             self._core.show_idle(connected=False)
         else:
             self._show(_OFF)

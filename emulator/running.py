@@ -180,7 +180,10 @@ class RunningKey:
         :raises SocketLinkError: the socket cannot be made.
         """
         with self._plugging:
-            for spec in self.specs if not self.plugged else ():
+            if self.plugged:
+                return
+            self.device.bus_power(on=True)
+            for spec in self.specs:
                 link = self._make(spec)
                 link.start()
                 self._links.append(link)
@@ -190,6 +193,7 @@ class RunningKey:
     def unplug(self) -> None:
         """Pull the key out of everything, with the panel still there; harmless when it is out."""
         with self._plugging:
+            self.device.bus_power(on=False)
             while self._links:
                 self._links.pop().close()
 

@@ -11,7 +11,7 @@ from emulator.device import Device, Exchange
 from protocols.apdu import ApduError, parse_command, parse_response
 from protocols.sw import describe
 
-_KEPT = 1000
+_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from bench import suites
-from bench.ratios import Result, compare
+from bench import beside_speculos, memory, speculos, suites
+from bench.ratios import Result, compare, compare_times
+from bench.speculos import Speculos
 from tests.rig.pcscd import PrivatePcscd
+
+ROOT = Path(__file__).parents[2]
 
 
 def judged(result: Result) -> bool:
@@ -34,3 +42,48 @@ def test_the_ratio_is_the_keys_rate_over_the_floors() -> None:
     )
     assert result.ratio < 1.0
     assert not result.reached
+
+
+def test_the_ratio_of_times_is_turned_round() -> None:
+    """Twice the time is half the rate."""
+    result = compare_times("x", lambda: 0.5, lambda: 0.25, target=0.4, rounds=3)
+    assert result.rates == {"key": 2.0, "floor": 4.0}
+    assert result.ratio == 0.5
+    assert result.reached
+
+
+def test_a_further_key_takes_memory() -> None:
+    assert memory.of_further_key(keys=4) > 10_000
+
+
+@pytest.fixture(scope="module")
+def peer() -> Speculos:
+    """Speculos as `python -m bench speculos` has left it: a test downloads nothing."""
+    if not Speculos(speculos.default_directory()).app.exists():
+        pytest.skip("Speculos is not here: run python -m bench speculos")
+    return speculos.find(speculos.default_directory())
+
+
+@pytest.mark.parametrize("suite", beside_speculos.SUITES)
+def test_beside_speculos(suite: Callable[[Speculos, int], Result], peer: Speculos) -> None:
+    assert judged(suite(peer, 1))
+
+
+def test_memory_beside_speculos(peer: Speculos) -> None:
+    footprint = beside_speculos.footprint(peer, keys=4)
+    assert 0 < footprint.key < min(footprint.process, footprint.peer)
+
+
+def test_without_an_emulator_for_arm_one_line_says_what_to_install(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "speculos", "--peer", str(tmp_path / "peer")],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert done.stderr == "skipped: Speculos needs qemu-arm-static: apt install qemu-user-static\n"
+    assert not (tmp_path / "peer").exists()
