@@ -5,6 +5,7 @@ from __future__ import annotations
 import gettext
 import importlib.metadata
 import io
+import ipaddress
 import json
 import os
 import signal
@@ -28,23 +29,25 @@ from rich.console import Console
 from rich.table import Table
 
 from emulator.control.operator import AutoApproval
-from emulator.control.terminal import TerminalKey, keyboard, pressing
+from emulator.control.server import PanelError, PanelSpec
 from emulator.device import Device
+from emulator.face import Face, is_at_terminal
 from emulator.hardware.entropy import OsEntropy
 from emulator.hardware.storage import StateError
 from emulator.issuer.ca import CertificateAuthority
 from emulator.issuer.personalise import IssueError, Stage, issue, prepare, stage_of
 from emulator.links.inproc import InProcessLink
-from emulator.links.vpcd import LinkState
 from emulator.profiles import Profile, ProfileError, load_profile, profile_ids
-from emulator.running import LinkError, LinkSpec, RunningKey, load_model, open_device, parse_link
+from emulator.running import LinkError, RunningKey, load_model, open_device, parse_link
 from hostdriver.cli import app as host_app
 from hostdriver.cli.common import JsonOption, TokenOption
+from hostdriver.cli.key import app as key_app
 from hostdriver.errors import Exit, HostError
 from hostdriver.gmt import GmtSession
 from hostdriver.tokens import open_session
 from hostdriver.transport.unix_socket import run_files
-from protocols.errors import VukeyError
+from protocols.errors import MissingPackageError, VukeyError
+from protocols.runfile import RunFile
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,9 +59,12 @@ app = typer.Typer(
     ),
 )
 app.add_typer(host_app, name="host")
+app.add_typer(key_app, name="key")
 
 _READY_WITHIN_S = 30.0
 Handler = Callable[[int, object], object]
+_POINTERS = ("VUKEY_SERIAL", "VUKEY_TOKEN", "VUKEY_PANEL_URL")
+"""Variables that lead a command to a key."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 """What ends us as cleanly as Ctrl-C: being told to, and the end of the terminal."""
 
@@ -67,6 +73,21 @@ ProfileOption = Annotated[
     typer.Option(
         "--profile", metavar="ID", help=_("Model of the key: an id of `vukey profiles`, or a TOML file.")
     ),
+]
+
+PanelOption = Annotated[
+    bool,
+    typer.Option("--panel", help=_("Serve the key's panel and control API; CMD gets VUKEY_PANEL_URL.")),
+]
+PanelPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--panel-port", metavar="N", min=1, max=0xFFFF, help=_("--panel on this port; else a free one.")
+    ),
+]
+PanelHostOption = Annotated[
+    str | None,
+    typer.Option("--panel-host", metavar="HOST", help=_("--panel on this address; else 127.0.0.1.")),
 ]
 
 
@@ -188,34 +209,56 @@ def up(
             help=_("Press by itself: always (OK), never (C), or OK after SECONDS."),
         ),
     ] = None,
+    panel: PanelOption = False,
+    panel_port: PanelPortOption = None,
+    panel_host: PanelHostOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help=_("Print one line of JSON once the key is plugged."))
     ] = False,
 ) -> None:
     rule = _parse_approve(approve)
+    panel_spec = _panel_spec(panel, panel_port, panel_host)
     specs = [parse_link(text) for text in link or ["vpcd", "socket"]]
     with ExitStack() as stack:
         stack.enter_context(_handling(dict.fromkeys(_ENDING, _leave)))
         held = stack.enter_context(_held_signals())
         is_new = state is None or not state.exists()
-        key = open_device(profile, state, serial)
-        device = key.device
+        opened = open_device(profile, state, serial)
+        device = opened.device
         stack.callback(device.close)
         code_to_type = _bring_to(device, stage, is_new)
-        at_terminal = not command and not as_json and _is_at_terminal()
-        face = _face(device, stack, at_terminal)
-        running = RunningKey(key, specs, face.link_changed)
+        at_terminal = not command and not as_json and is_at_terminal()
+        face = stack.enter_context(Face(device, at_terminal))
+        running = RunningKey(opened, specs, face.link_changed, panel_spec)
         stack.callback(running.stop)
         if rule is not None:
             _warn_of_approval(rule)
             stack.enter_context(AutoApproval(device, rule))
-        elif command and sys.stdin.isatty():
+        elif command and sys.stdin.isatty() and not panel_spec:
             _warn_of_nobody(device)
         _tell_code(code_to_type)
         running.start()
-        held.close()
-        code = _live(running, command, as_json, face)
+        if running.panel:
+            face.served(running.panel.ticket_url())
+        code = _live(running, command, as_json, held)
     raise typer.Exit(code)
+
+
+def _panel_spec(wanted: bool, port: int | None, host: str | None) -> PanelSpec | None:
+    """Any of the three options asks for a panel."""
+    if not wanted and port is None and host is None:
+        return None
+    spec = PanelSpec(host or "127.0.0.1", port or 0)
+    if not _is_loopback(spec.host):
+        warning = _("Warning: --panel-host {host}: others can reach the panel, over plain HTTP.")
+        typer.echo(warning.format(host=spec.host), err=True)
+    return spec
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 @contextmanager
@@ -269,16 +312,6 @@ def _bring_to(device: Device, stage: Stage | None, is_new: bool) -> str | None:
     return issued.activation_code if issued and stage is Stage.ISSUED else None
 
 
-def _is_at_terminal() -> bool:
-    """Whether a person can see and type: not in the background of their shell, which would stop us."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return False
-    try:
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except OSError:  # not the terminal that rules over us
-        return True
-
-
 def _tell_code(code: str | None) -> None:
     if code:
         typer.echo(_("Activation code: {code}").format(code=code), err=True)
@@ -298,69 +331,31 @@ def _warn_of_nobody(device: Device) -> None:
     if device.buttons:
         typer.echo(
             _(
-                "Nobody can press the key's buttons while the command runs: add --approve, or use two terminals."
+                "Nobody can press the key's buttons while the command runs: "
+                "add --panel or --approve, or use two terminals."
             ),
             err=True,
         )
 
 
-class _Face:
-    """What a person sees of a running key: one status line, and on a terminal the key itself."""
-
-    def __init__(self, device: Device, terminal: TerminalKey | None) -> None:
-        self._title = f"{device.profile.id} {device.serial}"
-        self._terminal = terminal
-        self._links: dict[LinkSpec, str] = {}
-
-    def link_changed(self, spec: LinkSpec, state: LinkState, slot: int) -> None:
-        """A link changed its state."""
-        texts = {
-            LinkState.NO_READER: _("waiting for pcscd with vsmartcard-vpcd at {host}:{port}"),
-            LinkState.TAKEN: _("both readers are taken; waiting for a free one"),
-            LinkState.PLUGGED: _("plugged into reader {slot}"),
-        }
-        text = texts[state].format(host=spec.host, port=spec.port, slot=slot)
-        self._links[spec] = f"{spec.kind}: {text}"
-        self.show()
-
-    def listening(self, spec: LinkSpec) -> None:
-        """The unix socket takes clients."""
-        self._links[spec] = f"{spec.kind}: {_('listening')}"
-        self.show()
-
-    def show(self) -> None:
-        """The status line."""
-        line = " · ".join((self._title, *self._links.values()))
-        if self._terminal:
-            self._terminal.status(line)
-        else:
-            with suppress(BrokenPipeError):  # nobody reads any more: no reason to fall out of the reader
-                typer.echo(line, err=True)
-
-
-def _face(device: Device, stack: ExitStack, at_terminal: bool) -> _Face:
-    if not at_terminal:
-        return _Face(device, None)
-    terminal = stack.enter_context(TerminalKey(device, Console()))
-    stack.enter_context(keyboard(pressing(device)))
-    return _Face(device, terminal)
-
-
-def _live(running: RunningKey, command: list[str] | None, as_json: bool, face: _Face) -> int:
-    """The key's life until Ctrl-C, SIGTERM or the end of the command."""
-    for spec in running.specs:
-        if spec.kind == "socket":
-            face.listening(spec)
+def _live(running: RunningKey, command: list[str] | None, as_json: bool, held: ExitStack) -> int:
+    """The key's life until Ctrl-C, SIGTERM or the end of the command; signals that were held back come now."""
     try:
+        held.close()
         if command:
             return _run_command(running, command)
         if as_json:
             running.wait_until_ready(None)
-            typer.echo(json.dumps({"ready": True, **asdict(running.run_file)}, ensure_ascii=False))
+            typer.echo(json.dumps({"ready": True, **_public(running.run_file)}, ensure_ascii=False))
         threading.Event().wait()
     except KeyboardInterrupt:  # the way to leave; but a command that never ran was no success
         return 128 + signal.SIGINT if command else 0
     return 0
+
+
+def _public(run_file: RunFile) -> dict[str, object]:
+    """What may stand in a log: the token stays in the run file, which only its owner can read."""
+    return {name: value for name, value in asdict(run_file).items() if name != "token"}
 
 
 def _run_command(running: RunningKey, command: list[str]) -> int:
@@ -369,18 +364,25 @@ def _run_command(running: RunningKey, command: list[str]) -> int:
             N_("the key was not plugged within {seconds} s; is pcscd running? Without pcscd: --link socket"),
             seconds=int(_READY_WITHIN_S),
         )
-    environment = {**os.environ, "VUKEY_SERIAL": running.device.serial}
-    environment.pop("VUKEY_TOKEN", None)
-    if running.socket_path:
-        environment["VUKEY_TOKEN"] = f"socket:{running.device.serial}"
     try:
-        child = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own command
+        child = subprocess.Popen(command, env=_childs_environment(running))  # noqa: S603 - the user's own command
     except OSError as error:
         raise UsageError(
             N_("{command} cannot be run: {reason}"), command=command[0], reason=error.strerror
         ) from None
     code = _outlive(child)
     return code if code >= 0 else 128 - code
+
+
+def _childs_environment(running: RunningKey) -> dict[str, str]:
+    """Ours, with what leads to this key and to no other; only its user can read a process's environment."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _POINTERS}
+    own = {"VUKEY_SERIAL": running.device.serial}
+    if running.socket_path:
+        own["VUKEY_TOKEN"] = f"socket:{running.device.serial}"
+    if running.panel:
+        own["VUKEY_PANEL_URL"] = f"{running.panel.url}/t/{running.panel.token}"
+    return inherited | own
 
 
 def _outlive(child: subprocess.Popen[bytes]) -> int:
@@ -440,6 +442,8 @@ _EXIT_CODES: tuple[tuple[type[VukeyError], Exit], ...] = (
     (ProfileError, Exit.USAGE),
     (UsageError, Exit.USAGE),
     (LinkError, Exit.USAGE),
+    (PanelError, Exit.USAGE),
+    (MissingPackageError, Exit.MISSING_COMPONENT),
     (NotPluggedError, Exit.NO_KEY),
     (IssueError, Exit.ALREADY_EXISTS),
 )

@@ -188,14 +188,17 @@ class RunningKey:
                 link.start()
                 self._links.append(link)
                 if spec.kind == "socket":
+                    self._on_status(spec, LinkState.LISTENING, -1)
                     self._ready(spec)
 
     def unplug(self) -> None:
         """Pull the key out of everything, with the panel still there; harmless when it is out."""
         with self._plugging:
-            self.device.bus_power(on=False)
-            while self._links:
-                self._links.pop().close()
+            if not self.plugged:
+                return
+            self._pull_out()
+            for spec in self.specs:
+                self._on_status(spec, LinkState.UNPLUGGED, -1)
 
     def wait_until_ready(self, seconds: float | None) -> bool:
         """Whether every link can be used, within a time; None waits for ever."""
@@ -206,12 +209,18 @@ class RunningKey:
         """Pull the key out of everything and remove the run file."""
         if self.panel:
             self.panel.close()
-        self.unplug()
+        with self._plugging:
+            self._pull_out()
         if self._run_descriptor is not None:
             self._run_path.unlink(missing_ok=True)
             os.close(self._run_descriptor)
             self._run_descriptor = None
         self.device.close()
+
+    def _pull_out(self) -> None:
+        self.device.bus_power(on=False)
+        while self._links:
+            self._links.pop().close()
 
     def _make(self, spec: LinkSpec) -> VpcdLink | SocketLink:
         if spec.kind == "socket":

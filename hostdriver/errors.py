@@ -6,7 +6,9 @@ The exit codes are a contract (docs/exit-codes.md).
 from __future__ import annotations
 
 from enum import IntEnum, unique
+from typing import Any
 
+from hostdriver.printable import printable
 from protocols.errors import VukeyError
 from protocols.i18n import N_, _
 from protocols.sw import SW, describe
@@ -255,6 +257,50 @@ class MissingComponentError(HostError):
     """An optional component is not installed."""
 
     exit_code = Exit.MISSING_COMPONENT
+
+
+_CONTROL_EXITS = {
+    "bad-request": Exit.USAGE,
+    "bad-rules": Exit.USAGE,
+    "bad-regexp": Exit.USAGE,
+    "no-such-button": Exit.USAGE,
+    "not-plugged": Exit.REMOVED,
+    "power-lost": Exit.REMOVED,
+    "no-screen": Exit.NOT_FOUND,
+    "no-keypad": Exit.NOT_FOUND,
+    "no-battery": Exit.NOT_FOUND,
+    "too-many-streams": Exit.BUSY,
+}
+
+
+class ControlError(HostError):
+    """The control API refused a request; the line is its own.
+
+    :param code: what it calls the reason, such as `no-such-button`.
+    :param screen: what the key shows, where it was told.
+    """
+
+    def __init__(self, line: str, code: str, screen: dict[str, Any] | None = None) -> None:
+        super().__init__(line.replace("{", "{{").replace("}", "}}"))
+        self.code = code
+        self.screen = screen
+        self.exit_code = _CONTROL_EXITS.get(code, Exit.FAILED)
+
+
+class NotShownError(HostError):
+    """The key did not show in time what was waited for.
+
+    :param screen: what it shows instead, as the API describes a screen.
+    """
+
+    exit_code = Exit.TIMED_OUT
+
+    def __init__(self, what: str, seconds: float, screen: dict[str, Any]) -> None:
+        super().__init__(
+            N_("the key did not show “{what}” within {seconds:g} s; it shows: {text}"),
+            what=what, seconds=seconds, text=printable(" / ".join(screen["lines"])),
+        )  # fmt: skip
+        self.screen = screen
 
 
 _TYPES: dict[int, type[StatusError]] = {

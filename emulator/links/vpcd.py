@@ -27,7 +27,7 @@ Connect = Callable[[], socket.socket]
 
 @unique
 class LinkState(Enum):
-    """Where a key stands with its reader."""
+    """Where a key stands with what it is plugged into."""
 
     NO_READER = auto()
     """Nothing listens: pcscd is not running, or has no vpcd."""
@@ -35,6 +35,10 @@ class LinkState(Enum):
     """Every slot has another key in it."""
     PLUGGED = auto()
     """pcscd has asked for power or the ATR: only now is the key plugged in."""
+    LISTENING = auto()
+    """The unix socket takes clients."""
+    UNPLUGGED = auto()
+    """It was pulled out, and can be plugged in again."""
 
 
 def tcp_slots(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> tuple[Connect, ...]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from hostdriver.errors import HostError, KeyRemovedError, MissingComponentError, NoKeyError
 from protocols.i18n import N_
+
+_LOOK_MS = 1000
+"""Longest uninterrupted wait for PC/SC's news."""
 
 
 class PcscError(HostError):
@@ -77,6 +82,31 @@ def readers_with_a_card() -> list[str]:
         code, states = scard.SCardGetStatusChange(context, 0, states)
         _check(code)
         return [name for name, state, _ in states if state & scard.SCARD_STATE_PRESENT]
+    finally:
+        scard.SCardReleaseContext(context)
+
+
+def wait_for_cards(as_wanted: Callable[[list[str]], bool], seconds: float) -> list[str]:
+    """Wait until the readers that hold a card are as wanted, no longer than `seconds`; their names then.
+
+    :raises HostError: no pyscard, PC/SC is not running, or it has no readers.
+    """
+    scard = _scard()
+    context = _context()
+    deadline = time.monotonic() + seconds
+    try:
+        code, names = scard.SCardListReaders(context, [])
+        _check(code)
+        states, milliseconds = [(name, scard.SCARD_STATE_UNAWARE) for name in names], 0
+        while True:
+            code, told = scard.SCardGetStatusChange(context, milliseconds, states)
+            if code != scard.SCARD_E_TIMEOUT:
+                _check(code)
+            states = [(name, state) for name, state, _ in told]
+            holding = [name for name, state in states if state & scard.SCARD_STATE_PRESENT]
+            if as_wanted(holding) or time.monotonic() >= deadline:
+                return holding
+            milliseconds = _LOOK_MS
     finally:
         scard.SCardReleaseContext(context)
 

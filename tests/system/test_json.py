@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.rig.cli import INITIAL_PIN, PIN, Up, profile_file, run_directory, vukey
+from tests.rig.cli import INITIAL_PIN, PIN, Started, Up, profile_file, run_directory, vukey
 from tests.rig.messages import TRANSFER
 
 PAGE = Path(__file__).parents[2] / "docs" / "json.md"
-OPEN = ("[].sources",)
-"""Objects whose keys are data."""
+OPEN = ("[].sources", "screen")
+"""Objects whose keys are data, and one that has a section of its own."""
 MODEL = 'activation = { value = "host", source = "assumed" }\nconfirm.ok_dead_ms = { value = 0, source = "assumed" }'
 
 
@@ -92,3 +92,17 @@ def test_a_running_key(run: Path) -> None:
         sign = ("host", "sign", run / "message.xml", "--alg", "sm2")
         assert_documented("host sign", said(run, *sign, pin=PIN))
         assert key.stop() == 0
+
+
+def test_a_running_keys_face(run: Path) -> None:
+    """key screen, status and log, while a Bluetooth key waits for its person."""
+    arguments = ("--link", "socket", "--panel", "--profile", "bocom-ble-tendyron")
+    sign = ("host", "sign", run / "message.xml", "--alg", "sm2")
+    with Up(run, *arguments), Started(*sign, run=run, VUKEY_PIN=PIN):
+        assert vukey("key", "wait", "张三", run=run).returncode == 0
+        status = said(run, "key", "status")
+        assert_documented("key status", status)
+        screen = said(run, "key", "screen")
+        assert_documented("key screen", screen)
+        assert status["screen"].keys() == screen.keys()
+        assert_documented("key log", said(run, "key", "log"))

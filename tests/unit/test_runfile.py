@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 from protocols.errors import ProtocolError
 from protocols.runfile import RunFile, run_directory
 
+TOKEN = "opens-the-control-api"
 KEY = RunFile(
-    4711, "5212345678", "my-key", "/home/me/my-key.toml", ("vpcd:127.0.0.1:35963", "socket"), "/run/k.sock"
+    4711,
+    "5212345678",
+    "my-key",
+    "/home/me/my-key.toml",
+    ("vpcd:127.0.0.1:35963", "socket"),
+    "/run/k.sock",
+    "http://127.0.0.1:40123",
+    TOKEN,
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
@@ -29,11 +37,27 @@ def test_it_is_json_that_others_can_read() -> None:
         "model": "/home/me/my-key.toml",
         "links": ["vpcd:127.0.0.1:35963", "socket"],
         "socket": "/run/k.sock",
+        "panel": "http://127.0.0.1:40123",
+        "token": TOKEN,
     }
 
 
 def test_round_trip() -> None:
     assert RunFile.decode(KEY.encode()) == KEY
+
+
+def test_a_key_without_a_panel_and_one_of_before_there_were_any() -> None:
+    bare = RunFile(1, "5212345678", "my-key", "my-key", (), None)
+    assert (bare.panel, bare.token) == (None, None)
+    assert RunFile.decode(bare.encode()) == bare
+    older = {
+        name: value for name, value in json.loads(bare.encode()).items() if name not in ("panel", "token")
+    }
+    assert RunFile.decode(json.dumps(older).encode()) == bare
+
+
+def test_the_token_is_not_in_what_is_logged() -> None:
+    assert TOKEN not in repr(KEY)
 
 
 def test_every_truncation_is_refused() -> None:
@@ -49,7 +73,7 @@ def test_only_the_protocol_error_comes_out(raw: bytes) -> None:
         RunFile.decode(raw)
 
 
-@given(st.sampled_from(["pid", "serial", "profile", "model", "links", "socket"]), JSON)
+@given(st.sampled_from(["pid", "serial", "profile", "model", "links", "socket", "panel", "token"]), JSON)
 def test_any_field_may_be_anything(name: str, value: object) -> None:
     fields = json.loads(KEY.encode()) | {name: value}
     try:
@@ -58,7 +82,8 @@ def test_any_field_may_be_anything(name: str, value: object) -> None:
         return
     assert isinstance(decoded.pid, int)
     assert isinstance(decoded.serial, str)
-    assert decoded.socket is None or isinstance(decoded.socket, str)
+    for optional in (decoded.socket, decoded.panel, decoded.token):
+        assert optional is None or isinstance(optional, str)
 
 
 @pytest.mark.parametrize(
