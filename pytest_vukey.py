@@ -1,0 +1,219 @@
+"""The pytest plug-in: a key per test, the same test over every target. docs/testing-with-vukey.md says how.
+
+Everybody who has vukey installed gets this module in every run of pytest: it imports nothing of the rest before a
+test wants a key.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from protocols.errors import VukeyError
+from protocols.i18n import _
+from vukey_testing import KEYS, golden
+from vukey_testing.report import ReportPlugin
+
+if TYPE_CHECKING:
+    from hostdriver.gmt import GmtSession
+    from vukey_testing.key import Key, KeyClock, KeyScreen
+
+TARGETS = ("inproc", "socket", "vpcd")
+_FIXTURE = "vukey_target"
+_BETWEEN = re.compile(r",(?=inproc|socket|vpcd|pcsc:)")
+"""A reader's name may have commas."""
+_MARKS = (
+    "vukey(profile=ID, stage='blank'|'issued'|'ready', pin_tries=LEFT, pin_locked=True, activated=BOOL, "
+    "initial_pin=BOOL, values={'confirm.timeout_s': 5}): the key that the test wants; the closest mark wins",
+    "vukey_spends_tries(n): the test may spend n tries of a real key's PIN",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options."""
+    group = parser.getgroup("vukey")
+    group.addoption(
+        "--token",
+        action="append",
+        metavar="inproc|socket|vpcd|pcsc:READER",
+        help=_("how the tests reach the key: repeated or with commas; inproc by default"),
+    )
+    group.addoption(
+        "--serial",
+        dest="vukey_serial",
+        metavar="NUMBER",
+        help=_("the key that pcsc:READER must be; no other is touched"),
+    )
+    group.addoption(
+        "--allow-wipe",
+        dest="vukey_allow_wipe",
+        action="store_true",
+        help=_("a real key may be issued anew: everything on it is deleted"),
+    )
+    group.addoption(
+        "--vukey-operator",
+        default="auto",
+        metavar="auto|person|URL",
+        help=_("who works a real key: its control API or a person; or a robot's HTTP endpoint"),
+    )
+    group.addoption(
+        "--vukey-profile", metavar="ID", help=_("the model of tests that name none, or of a real key")
+    )
+    group.addoption("--vukey-pin-file", metavar="FILE", help=_("the PIN of a real key; else VUKEY_PIN"))
+    group.addoption(
+        "--vukey-vpcd",
+        default="127.0.0.1:35963",
+        metavar="HOST:PORT",
+        help=_("where pcscd's vsmartcard listens; {default} by default").format(default="127.0.0.1:35963"),
+    )
+    golden.add_options(group)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Marks, and the plug-ins within the plug-in."""
+    for mark in _MARKS:
+        config.addinivalue_line("markers", mark)
+    targets(config)
+    golden.register(config)
+    config.pluginmanager.register(ReportPlugin())
+
+
+def targets(config: pytest.Config, default: tuple[str, ...] = TARGETS[:1]) -> tuple[str, ...]:
+    """What ``--token`` names.
+
+    :raises pytest.UsageError: an unknown target, or a reader without ``--serial``.
+    """
+    given = [name for option in config.getoption("token", None) or default for name in _BETWEEN.split(option)]
+    for name in given:
+        if name not in TARGETS and not re.match("pcsc:.", name):
+            raise pytest.UsageError(
+                _("--token {name}: expected inproc, socket, vpcd or pcsc:READER").format(name=name)
+            )
+        if name.startswith("pcsc:") and not config.getoption("vukey_serial"):
+            raise pytest.UsageError(
+                _("--token {name} may be a real key: say which one it must be with --serial NUMBER").format(
+                    name=name
+                )
+            )
+    return tuple(dict.fromkeys(given))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """See that the real key is the one that was named, before any test; a worker of pytest-xdist need not."""
+    config = session.config
+    if config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    for target in targets(config):
+        if target.startswith("pcsc:"):
+            _check_packages()
+            _check_real_key(config, target)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that wants a key runs on every target."""
+    if _FIXTURE in metafunc.fixturenames:
+        metafunc.parametrize(_FIXTURE, targets(metafunc.config))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check every mark before the first test runs."""
+    ours = [item for item in items if isinstance(item, pytest.Function) and _FIXTURE in item.fixturenames]
+    if ours:
+        _check_packages()
+    for item in ours:
+        _check_marks(item, str(item.callspec.params[_FIXTURE]))
+
+
+def _check_packages() -> None:
+    """A folder of the project's own, named like one of our packages, hides it from Python."""
+    for name in ("emulator", "hostdriver"):
+        spec = importlib.util.find_spec(name)
+        places = [*(spec.submodule_search_locations or [spec.origin or "?"])] if spec else ["?"]
+        if Path(places[0]) != Path(__file__).parent / name:
+            raise pytest.UsageError(
+                _(
+                    "vukey's own package {name} is hidden by {place}: rename that, or run pytest without it"
+                ).format(name=name, place=places[0])
+            )
+
+
+def _check_marks(item: pytest.Item, target: str) -> None:
+    from vukey_testing.choice import tries_of, wanted_by
+
+    try:
+        wanted_by(item, target)
+        tries_of(item)
+    except VukeyError as error:
+        raise pytest.UsageError(f"{item.nodeid}: {error.localized()}") from None
+
+
+def _check_real_key(config: pytest.Config, target: str) -> None:
+    from vukey_testing.choice import real_options
+    from vukey_testing.real import check_identity
+
+    try:
+        check_identity(real_options(config, target))
+    except VukeyError as error:
+        raise pytest.UsageError(error.localized()) from None
+
+
+@pytest.fixture
+def make_key(request: pytest.FixtureRequest, vukey_target: str) -> Iterator[Callable[..., Key]]:
+    """Makes the test's keys: ``make_key(stage="blank")``; its arguments are those of the mark and go before it."""
+    from vukey_testing.choice import key_for, wanted_by
+
+    item = request.node
+    keys = item.stash.setdefault(KEYS, [])
+
+    with ExitStack() as held:
+
+        def make(**parts: Any) -> Key:
+            wanted = wanted_by(item, vukey_target, **parts)
+            key = held.enter_context(key_for(item, vukey_target, wanted, len(keys)))
+            keys.append(key)
+            return key
+
+        yield make
+
+
+@pytest.fixture
+def key(make_key: Callable[..., Key]) -> Key:
+    """A key as the marks want it, plugged in."""
+    return make_key()
+
+
+@pytest.fixture
+def screen(key: Key) -> KeyScreen:
+    """What the key shows."""
+    return key.screen
+
+
+@pytest.fixture
+def press(key: Key) -> Callable[..., None]:
+    """Presses the key's buttons: ``press("down", "ok")``."""
+    return key.press
+
+
+@pytest.fixture
+def type_code(key: Key) -> Callable[..., None]:
+    """Types on the key's keypad, then OK: ``type_code("12345678")``."""
+    return key.type_code
+
+
+@pytest.fixture
+def clock(key: Key) -> KeyClock:
+    """The key's time: ``clock.advance("59s")``."""
+    return key.clock
+
+
+@pytest.fixture
+def session(key: Key) -> Iterator[GmtSession]:
+    """A GM/T 0017 session with the key."""
+    with key.session() as session:
+        yield session

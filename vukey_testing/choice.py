@@ -1,0 +1,122 @@
+"""From the command line and a test's marks to the key that it gets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.links.vpcd import tcp_slots
+from emulator.running import parse_link
+from emulator.sharing import SharedKey
+from hostdriver.errors import HostError
+from hostdriver.secrets import handed_over, read_secret
+from protocols.i18n import N_
+from vukey_testing.emulated import EmulatedKey
+from vukey_testing.errors import SetupError, skip
+from vukey_testing.golden import goldens
+from vukey_testing.key import Key
+from vukey_testing.real import RealKey, RealOptions, alone_with
+from vukey_testing.states import PROFILE, Wanted, made, wanted
+from vukey_testing.targets import InProcess, NoReaderError, Reader, UnixSocket, Wire
+
+
+def wanted_by(item: pytest.Item, target: str, **more: Any) -> Wanted:
+    """What the marks of a test say together; the closest wins, and `more` is closer still.
+
+    :raises SetupError: see `states.wanted`.
+    """
+    marks = [*item.iter_markers("vukey")]
+    if any(mark.args for mark in marks):
+        raise SetupError(N_("the mark vukey takes named parts only: vukey(stage=…)"))
+    model = item.config.getoption("vukey_profile") or PROFILE
+    if _is_real(target):
+        model = real_options(item.config, target).model_name
+    return wanted([more, *(mark.kwargs for mark in marks)], model)
+
+
+def tries_of(item: pytest.Item) -> int:
+    """How many tries the test may spend on a real key.
+
+    :raises SetupError: the mark does not say a number.
+    """
+    mark = item.get_closest_marker("vukey_spends_tries")
+    if mark is None:
+        return 0
+    match mark.args:
+        case (int(tries),) if tries > 0 and not mark.kwargs:
+            return tries
+    raise SetupError(N_("the mark vukey_spends_tries takes one number: how many tries the test may spend"))
+
+
+def real_options(config: pytest.Config, target: str) -> RealOptions:
+    """What the command line says of a real key.
+
+    :raises SetupError: it does not say which key, or its PIN cannot be read.
+    """
+    serial = config.getoption("vukey_serial")
+    if not serial:
+        raise SetupError(
+            N_("--token {target} may be a real key: say which one it must be with --serial NUMBER"),
+            target=target,
+        )
+    pin_file = config.getoption("vukey_pin_file")
+    file = Path(pin_file) if pin_file else None
+    pin = read_secret("PIN", "VUKEY_PIN", file) if handed_over("VUKEY_PIN", file) else None
+    return RealOptions(
+        reader=target.partition(":")[2],
+        serial=serial,
+        model=config.getoption("vukey_profile"),
+        user_pin=pin,
+        may_wipe=config.getoption("vukey_allow_wipe"),
+        operator=config.getoption("vukey_operator"),
+        run=os.environ.get("PYTEST_XDIST_TESTRUNUID", f"pid {os.getpid()}"),
+    )
+
+
+@contextmanager
+def key_for(item: pytest.Item, target: str, wanted: Wanted, number: int) -> Iterator[Key]:
+    """The key of a test, plugged in.
+
+    :param number: counts the test's keys from 0.
+    """
+    if not _is_real(target):
+        side = _emulated(item.config, target, wanted, number)
+        key = Key(side, lambda: goldens(item, side.profile))
+        with closing(key):
+            yield key
+        return
+    if number:
+        skip(N_("there is one real key, and the test wants more"))
+    options = real_options(item.config, target)
+    with alone_with(options.serial, options.run) as lock, closing(options.new_operator()) as operator:
+        real = RealKey(options, wanted, tries_of(item), lock, operator)
+        key = Key(real, lambda: goldens(item, real.profile))
+        with closing(key):
+            yield key
+
+
+def _is_real(target: str) -> bool:
+    return target.startswith("pcsc:")
+
+
+def _emulated(config: pytest.Config, target: str, wanted: Wanted, number: int) -> EmulatedKey:
+    try:
+        return EmulatedKey(made(wanted, number), target, _wire(config, target))
+    except (NoReaderError, HostError) as error:
+        if target != "vpcd":
+            raise
+        skip(N_("--token vpcd: {error}"), error=error.localized())
+
+
+def _wire(config: pytest.Config, target: str) -> Callable[[SharedKey], Wire]:
+    if target == "inproc":
+        return InProcess
+    if target == "socket":
+        return UnixSocket
+    spec = parse_link(f"vpcd:{config.getoption('vukey_vpcd')}")
+    return lambda shared: Reader(shared, tcp_slots(spec.host, spec.port))

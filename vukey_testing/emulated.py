@@ -1,0 +1,67 @@
+"""An emulated key in the hands of one test, in the test's own process, over one of its wires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from emulator.control.keycontrol import KeyControl
+from emulator.hardware.clock import ManualClock
+from emulator.sharing import SharedKey
+from hostdriver.transport import Transport
+from vukey_testing.operators import DeviceOperator
+from vukey_testing.recorder import LogRecorder
+from vukey_testing.states import Made
+from vukey_testing.targets import Wire
+
+
+class EmulatedKey:
+    """A copy of a key that was made once.
+
+    :param target: inproc, socket or vpcd.
+    :param wire: what plugs it in there.
+    """
+
+    def __init__(self, made: Made, target: str, wire: Callable[[SharedKey], Wire]) -> None:
+        self.target = target
+        self.wanted = made.wanted
+        self.profile = made.wanted.profile
+        self.serial = made.serial
+        self.user_pin = made.wanted.user_pin
+        self.certificates: Mapping[str, bytes] = made.issued.certificates if made.issued else {}
+        self.activation_code = made.issued.activation_code if made.issued else None
+        self.device = made.device(ManualClock())
+        shared = SharedKey(self.device)
+        self._wire = wire(shared)
+        self._control = KeyControl(shared, self._wire)
+        self.operator = DeviceOperator(self._control)
+        self.recorder = LogRecorder(self._control)
+        self.plug()
+
+    @property
+    def plugged(self) -> bool:
+        """Whether it is plugged in."""
+        return self._wire.plugged
+
+    @property
+    def token(self) -> str:
+        """What a program takes to reach it."""
+        return self._wire.token
+
+    def plug(self) -> None:
+        """Plug it in."""
+        self._control.plug()
+
+    def unplug(self) -> None:
+        """Pull it out."""
+        self._control.unplug()
+
+    def open(self) -> Transport:
+        """A way to it."""
+        return self._wire.open()
+
+    def close(self) -> None:
+        """The end of the test."""
+        self.unplug()
+        self.operator.close()
+        self._control.close()
+        self.device.close()

@@ -1,0 +1,221 @@
+"""Between a test's session and a real key: no try is spent, and nothing deleted, that the test was not allowed to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from emulator.control.journal import ApduRecord
+from emulator.firmware.applets.gmt import COMMANDS
+from hostdriver.transport import Transport
+from protocols import pin
+from protocols.apdu import ApduError, Command, encode_command, parse_command, parse_response
+from protocols.dialect import Dialect
+from protocols.gmt import CLA_MAC, CLA_PLAIN, ActivationAction, ApplicationInfo, Ins, PinInfo, PinType
+from protocols.i18n import N_
+from protocols.sw import SW, describe
+from vukey_testing.errors import GuardError
+
+_HANDLE = 2
+_PIN_COMMANDS = (Ins.VERIFY_PIN, Ins.CHANGE_PIN, Ins.UNBLOCK_PIN)
+_CODE_ACTIONS = (ActivationAction.SUBMIT, ActivationAction.KEYPAD)
+_HARMLESS_ISO = (0xA4, 0xC0)
+"""SELECT and GET RESPONSE (ISO/IEC 7816-4)."""
+_WIPES = (
+    Ins.DEV_AUTH,
+    Ins.SET_LABEL,
+    Ins.CREATE_APPLICATION,
+    Ins.DELETE_APPLICATION,
+    Ins.CREATE_CONTAINER,
+    Ins.DELETE_CONTAINER,
+    Ins.IMPORT_CERTIFICATE,
+    Ins.GENERATE_RSA_KEY_PAIR,
+    Ins.GEN_ECC_KEY_PAIR,
+)
+"""The issuer's commands: a key does not come back from them by itself."""
+
+
+class Allowance:
+    """The tries that one test may spend on a real key, and those that it has spent.
+
+    :param user_pin: the key's PIN; None where nobody handed it over, so that any PIN may be wrong.
+    :param refused: called when the key refuses that PIN: it must not be tried again.
+    """
+
+    def __init__(self, tries: int, user_pin: str | None, may_wipe: bool, refused: Callable[[], None]) -> None:
+        self.tries = tries
+        self.user_pin = user_pin
+        self.may_wipe = may_wipe
+        self.spent = 0
+        self._refused = refused
+
+    def fail(self, was_right: bool) -> None:
+        """The key has refused a PIN or code.
+
+        :param was_right: it was the PIN that we know: so it is wrong.
+        """
+        self.spent += 1
+        if was_right:
+            self.user_pin = None
+            self._refused()
+
+    def change(self, enciphered: bytes) -> None:
+        """The key has a new user PIN, enciphered under the old one."""
+        if self.user_pin is not None:
+            plain = pin.decrypt_blocks(pin.pin_key(self.user_pin.encode()), enciphered)
+            self.user_pin = plain.rstrip(b"\0").decode(errors="replace")
+
+
+class Guard:
+    """A transport that looks at every command before it is sent.
+
+    VerifyPIN and ChangePIN are recomputed: one that carries the right user PIN costs no try and passes. Any other
+    use of a PIN or code counts as a try, and so does what is no command that we know: it may be one of its maker's.
+    """
+
+    def __init__(self, transport: Transport, dialect: Dialect, allowance: Allowance) -> None:
+        self._transport = transport
+        self._dialect = dialect
+        self._allowance = allowance
+        self._challenge = b""
+        self._left: dict[tuple[bytes, int], int] = {}
+        self.records: list[ApduRecord] = []
+        self.name = transport.name
+        self.reset = transport.reset
+        self.close = transport.close
+
+    def exchange(self, apdu: bytes) -> bytes:
+        """One APDU.
+
+        :raises GuardError: it was not sent: it could cost a try or the key's contents.
+        """
+        command = _parsed(apdu)
+        is_right = self._is_right(command)
+        self._check(command, is_right)
+        answer = self._send(apdu)
+        self._learn(command, is_right, *parse_response(answer))
+        return answer
+
+    # Before a command
+
+    def _check(self, command: Command, is_right: bool) -> None:
+        if self._wipes(command) and not self._allowance.may_wipe:
+            raise GuardError(
+                N_("a test may not change what is on a real key without --allow-wipe: {name} was not sent"),
+                name=_facts(command, self._dialect)[0],
+            )
+        if not self._tries_a_secret(command):
+            return
+        allowed = self._allowance.tries
+        if not is_right and self._allowance.spent >= allowed:
+            raise GuardError(
+                N_(
+                    "this could cost a try of a real key's PIN or code, and the test may spend {tries}: "
+                    "@pytest.mark.vukey_spends_tries(n) allows more"
+                ),
+                tries=allowed,
+            )
+        left = self._left.get((command.data[:_HANDLE], _pin_type(command)), 0)
+        if self._is_of(_PIN_COMMANDS, command) and left <= allowed - self._allowance.spent + 1:
+            raise GuardError(
+                N_("too few tries are left on the real key ({left}) for a test that may spend {tries}"),
+                left=left, tries=allowed,
+            )  # fmt: skip
+
+    def _wipes(self, command: Command) -> bool:
+        installs = self._is_activation(command) and command.p1 == ActivationAction.INSTALL
+        return self._is_of(_WIPES, command) or installs
+
+    def _tries_a_secret(self, command: Command) -> bool:
+        if self._is_activation(command):
+            return command.p1 in _CODE_ACTIONS
+        if command.cla not in (CLA_PLAIN, CLA_MAC):
+            return command.ins not in _HARMLESS_ISO
+        return command.ins in _PIN_COMMANDS or command.ins not in COMMANDS
+
+    def _is_activation(self, command: Command) -> bool:
+        return self._is_of((self._dialect.activation_ins,), command)
+
+    def _is_of(self, numbers: Collection[int], command: Command) -> bool:
+        return command.cla in (CLA_PLAIN, CLA_MAC) and command.ins in numbers
+
+    def _is_right(self, command: Command) -> bool:
+        """Whether it carries the user PIN that we know, under the challenge that the key has just given."""
+        known = self._allowance.user_pin
+        if known is None or command.p2 != PinType.USER or len(self._challenge) != pin.CHALLENGE_LENGTH:
+            return False
+        key, data = pin.pin_key(known.encode()), command.data
+        if command.ins == Ins.VERIFY_PIN and command.cla == CLA_PLAIN:
+            return data[_HANDLE:] == pin.verify_cryptogram(key, self._challenge, self._dialect.pin_block)
+        if command.ins == Ins.CHANGE_PIN and command.cla == CLA_MAC:
+            header = bytes((command.cla, command.ins, command.p1, command.p2))
+            body, mac = data[: -pin.MAC_LENGTH], data[-pin.MAC_LENGTH :]
+            return mac == pin.line_mac(key, self._challenge, header, body)
+        return False
+
+    # After it
+
+    def _learn(self, command: Command, is_right: bool, data: bytes, sw: int) -> None:
+        if self._is_of((Ins.GEN_RANDOM,), command):
+            self._challenge = data if sw == SW.OK else b""
+        if self._is_of((Ins.OPEN_APPLICATION,), command) and sw == SW.OK:
+            self._count_tries(ApplicationInfo.decode(data, self._dialect).handle)
+        if not self._tries_a_secret(command):
+            return
+        if sw & 0xFFF0 == SW.PIN_WRONG or sw == SW.PIN_LOCKED:
+            self._left[command.data[:_HANDLE], _pin_type(command)] = sw & 0xF if sw != SW.PIN_LOCKED else 0
+            self._allowance.fail(is_right)
+        elif is_right and self._is_of((Ins.CHANGE_PIN,), command) and sw == SW.OK:
+            self._allowance.change(command.data[_HANDLE : -pin.MAC_LENGTH])
+
+    def _count_tries(self, handle: bytes) -> None:
+        """Now, because between a challenge and its use there is room for nothing."""
+        for kind in PinType:
+            command = Command(CLA_PLAIN, Ins.GET_PIN_INFO, 0, kind, handle, 3)
+            data, sw = parse_response(self._send(encode_command(command)))
+            if sw == SW.OK:
+                self._left[handle, kind] = PinInfo.decode(data).left
+
+    def _send(self, apdu: bytes) -> bytes:
+        begun = time.monotonic()
+        record = _record(len(self.records) + 1, begun, apdu, self._dialect)
+        self.records.append(record)
+        answer = self._transport.exchange(apdu)
+        data, sw = parse_response(answer)
+        self.records[record.number - 1] = replace(
+            record,
+            sw=sw,
+            meaning=describe(sw),
+            answer=None if record.data is None else data,
+            answer_length=len(data),
+            ms=(time.monotonic() - begun) * 1000,
+            pending=False,
+        )
+        return answer
+
+
+def _parsed(apdu: bytes) -> Command:
+    """The command; what is none stands for an unknown one."""
+    try:
+        return parse_command(apdu)
+    except ApduError:
+        return Command(0xFF, 0xFF, data=apdu)
+
+
+def _pin_type(command: Command) -> int:
+    return PinType.ADMIN if command.ins == Ins.UNBLOCK_PIN else command.p2
+
+
+def _facts(command: Command, dialect: Dialect) -> tuple[str, bool]:
+    """The command's name, and whether its data are secret; an unknown one's may be."""
+    ins = Ins.ACTIVATION if command.ins == dialect.activation_ins else command.ins
+    spec = COMMANDS.get(ins) if command.cla in (CLA_PLAIN, CLA_MAC) else None
+    return (spec.title, spec.secret) if spec else (f"{command.cla:02X} {command.ins:02X}", True)
+
+
+def _record(number: int, begun: float, apdu: bytes, dialect: Dialect) -> ApduRecord:
+    command = _parsed(apdu)
+    name, secret = _facts(command, dialect)
+    data = None if secret else command.data
+    return ApduRecord(number, begun, name, apdu[:4], len(command.data), command.le, data)

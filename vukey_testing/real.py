@@ -1,0 +1,351 @@
+"""A real key in a reader, or any that behaves like one: touched only where the rules for real devices allow it.
+
+Its serial number is checked before anything else is sent, one test in the whole machine has it at a time, and what
+a test wants of its state must be so already, unless ``--allow-wipe`` lets us issue it anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from emulator.control.journal import ApduRecord
+from emulator.issuer.personalise import UNFINISHED, Stage, issue
+from emulator.profiles import Profile
+from emulator.running import load_model
+from hostdriver.control import KeyApi
+from hostdriver.errors import NoKeyError
+from hostdriver.gmt import GmtSession
+from hostdriver.printable import printable
+from hostdriver.transport import Transport
+from hostdriver.transport.pcsc import PcscTransport, readers_with_a_card, wait_for_cards
+from hostdriver.transport.unix_socket import run_files
+from protocols.dialect import dialect_named
+from protocols.errors import VukeyError
+from protocols.i18n import N_
+from protocols.runfile import run_directory
+from vukey_testing.calls import PATIENCE_S, Calls
+from vukey_testing.errors import GuardError, SetupError, skip
+from vukey_testing.guard import Allowance, Guard
+from vukey_testing.operators import ApiOperator, Operator, RobotOperator
+from vukey_testing.person import PersonOperator
+from vukey_testing.recorder import SeenRecorder
+from vukey_testing.states import Wanted, authority, hand_over
+
+
+@dataclass(frozen=True, slots=True)
+class RealOptions:
+    """What the command line says of the real key.
+
+    :param reader: its reader's name, or a part of it.
+    :param model: its model, as `load_model` takes it; None: as its run file says.
+    :param run: names this run of pytest, the same in all of its processes.
+    """
+
+    reader: str
+    serial: str
+    model: str | None
+    user_pin: str | None = field(repr=False)
+    may_wipe: bool
+    operator: str
+    run: str
+
+    @property
+    def profile(self) -> Profile:
+        """Its model, as `model_name` says."""
+        return load_model(self.model_name)
+
+    @property
+    def model_name(self) -> str:
+        """What `load_model` takes for it.
+
+        :raises SetupError: nobody says which model it is.
+        """
+        model = self.model or next((key.model for key in run_files() if key.serial == self.serial), None)
+        if model is None:
+            raise SetupError(N_("which model is the key {serial}? Say --vukey-profile"), serial=self.serial)
+        return model
+
+    def new_operator(self) -> Operator:
+        """Who works it: the control API of a virtual key that runs here, else a person; or as the option says."""
+        if self.operator == "person":
+            return PersonOperator()
+        if self.operator != "auto":
+            return RobotOperator(self.operator)
+        try:
+            return ApiOperator(KeyApi.find(self.serial), self.profile.confirm)
+        except NoKeyError:
+            return PersonOperator()
+
+    def open(self) -> Transport:
+        """A way to the key, once it has said that it is the one.
+
+        :raises SetupError: no such reader, or another key is in it; nothing but GetDevInfo was sent.
+        """
+        reader = self.find_reader()
+        transport = PcscTransport.open(reader)
+        try:
+            serial = GmtSession(transport).device_info().serial
+            if serial != self.serial:
+                raise SetupError(
+                    N_("the key in {reader} says that it is {found}, not --serial {serial}: it was left alone"),
+                    reader=reader, found=printable(serial), serial=self.serial,
+                )  # fmt: skip
+        except BaseException:
+            transport.close()
+            raise
+        return transport
+
+    def find_reader(self) -> str:
+        """The whole name of its reader.
+
+        :raises SetupError: there is none, or more than one.
+        """
+        names = readers_with_a_card()
+        found = [name for name in names if name == self.reader] or [
+            name for name in names if self.reader in name
+        ]
+        if len(found) != 1:
+            raise SetupError(
+                N_("--token pcsc:{reader}: there must be one such reader with a key in it; there are: {found}"),
+                reader=self.reader, found=", ".join(found or names) or "-",
+            )  # fmt: skip
+        return found[0]
+
+
+class RealKey:
+    """The real key in the hands of one test.
+
+    :param tries: how many the test may spend.
+    """
+
+    def __init__(
+        self, options: RealOptions, wanted: Wanted, tries: int, lock: Lock, operator: Operator
+    ) -> None:
+        self._options = options
+        self.wanted = wanted
+        self._lock = lock
+        self.profile = options.profile
+        self.operator = operator
+        self._dialect = dialect_named(self.profile.dialect)
+        self._pin = None if lock.pin_was_refused else options.user_pin
+        self._allowance = Allowance(tries, self._pin, options.may_wipe, lock.note_refused_pin)
+        self._guards: list[Guard] = []
+        self.recorder = SeenRecorder(self.operator, self._records)
+        self.certificates: Mapping[str, bytes] = {}
+        self.activation_code: str | None = None
+        self.plugged = True
+        self._reader = options.find_reader()
+        self._left = self._prepare()
+
+    target = "pcsc"
+    device = None
+
+    @property
+    def serial(self) -> str:
+        """Its number."""
+        return self._options.serial
+
+    @property
+    def user_pin(self) -> str:
+        """The PIN that was handed over.
+
+        :raises SetupError: the key has refused it in this run.
+        """
+        if self._lock.pin_was_refused:
+            raise SetupError(N_("the key has refused the PIN that was handed over; it is not tried again"))
+        if self._pin is None:
+            skip(N_("the PIN of the real key was not handed over: --vukey-pin-file, or VUKEY_PIN"))
+        return self._pin
+
+    @property
+    def token(self) -> str:
+        """What a program takes to reach it."""
+        return f"pcsc:{self._reader}"
+
+    def plug(self) -> None:
+        """Have it plugged in."""
+        if not self.plugged:
+            self.operator.plug()
+            wait_for_cards(lambda readers: self._reader in readers, PATIENCE_S)
+            self.plugged = True
+
+    def unplug(self) -> None:
+        """Have it pulled out."""
+        if self.plugged:
+            self.operator.unplug()
+            wait_for_cards(lambda readers: self._reader not in readers, PATIENCE_S)
+            self.plugged = False
+
+    def open(self) -> Transport:
+        """A guarded way to it."""
+        self._guards.append(Guard(self._options.open(), self._dialect, self._allowance))
+        return self._guards[-1]
+
+    def close(self) -> None:
+        """The end of the test: plugged in as before, and no try gone that was not allowed.
+
+        :raises GuardError: there are fewer tries left than there may be, or the PIN is another.
+        """
+        for guard in self._guards:
+            guard.close()
+        self.plug()
+        if self._allowance.user_pin not in (self._pin, None):
+            self._lock.note_refused_pin()
+            raise GuardError(N_("the test has changed the real key's PIN and not changed it back"))
+        with self._session() as session:
+            left = self._tries_left(session)
+        if left is not None and self._left is not None and left < self._left - self._allowance.tries:
+            raise GuardError(
+                N_("the test or its programs spent {spent} tries of the real key's PIN; {allowed} were allowed"),
+                spent=self._left - left, allowed=self._allowance.tries,
+            )  # fmt: skip
+
+    def _session(self) -> GmtSession:
+        return GmtSession(self._options.open(), self._dialect)
+
+    def _records(self) -> list[ApduRecord]:
+        return [record for guard in self._guards for record in guard.records]
+
+    def _prepare(self) -> int | None:
+        """See that the key is as the test wants it; the tries left."""
+        with self._session() as session:
+            why = self._differs(session)
+            if why and self._options.may_wipe and self.wanted.pin_left is None and not self.wanted.values:
+                self._issue(session)
+                why = self._differs(session)
+            if why:
+                skip(why)
+            self.certificates = self._read_certificates(session)
+            left = self._tries_left(session)
+        if left is not None and left <= self._allowance.tries and self.wanted.pin_left is None:
+            skip(
+                N_("only {left} tries are left on the real key, and the test may spend {tries}"),
+                left=left, tries=self._allowance.tries,
+            )  # fmt: skip
+        return left
+
+    def _differs(self, session: GmtSession) -> str:
+        """What the test wants and the key is not, as a reason to skip; empty when it is as wanted."""
+        wanted, profile = self.wanted, self.profile
+        if wanted.profile.id != profile.id or wanted.values:
+            return N_("the test wants another model than the real key is, or changed values")
+        if (self._has_application(session)) != (wanted.stage is not Stage.BLANK):
+            return N_(
+                "the real key is not at the stage that the test wants; --allow-wipe would issue it anew"
+            )
+        if wanted.stage is Stage.BLANK:
+            return ""
+        application = session.open_application(profile.application)
+        pin = session.pin_info(application)
+        if wanted.pin_left not in (None, pin.left):
+            return N_("the real key has another number of tries left than the test wants")
+        if pin.initial != wanted.initial_pin:
+            return N_("the real key's PIN is not as the test wants it; --allow-wipe would issue the key anew")
+        if profile.activation != "bank" and self._is_activated(session) != wanted.activated:
+            return N_(
+                "the real key's activation is not as the test wants it; --allow-wipe would issue the key anew"
+            )
+        return ""
+
+    def _has_application(self, session: GmtSession) -> bool:
+        is_whole = session.device_info().label != UNFINISHED
+        return is_whole and self.profile.application in session.applications()
+
+    def _is_activated(self, session: GmtSession) -> bool:
+        application = session.open_application(self.profile.application)
+        names = session.containers(application)
+        containers = [session.open_container(application, name) for name in names]
+        return all(session.activation_status(container)[0] for container in containers)
+
+    def _read_certificates(self, session: GmtSession) -> dict[str, bytes]:
+        if not self._has_application(session):
+            return {}
+        application = session.open_application(self.profile.application)
+        containers = (session.open_container(application, name) for name in session.containers(application))
+        return {
+            container.name: session.export_certificate(container)
+            for container in containers
+            if session.container_info(application, container.name).sign_certificate
+        }
+
+    def _tries_left(self, session: GmtSession) -> int | None:
+        if not self._has_application(session):
+            return None
+        return session.pin_info(session.open_application(self.profile.application)).left
+
+    def _issue(self, session: GmtSession) -> None:
+        """Issue the key anew: everything on it is deleted."""
+        profile = self.profile
+        if self.wanted.stage is Stage.BLANK:
+            session.authenticate_device(profile.device_auth_key)
+            for name in session.applications():
+                session.delete_application(name)
+            return
+        issued = issue(session, profile, self._options.serial, authority(profile.issuer), replace=True)
+        self.activation_code = issued.activation_code
+        customers = self._options.user_pin or profile.ready_user_pin
+        self._pin = self._allowance.user_pin = (
+            profile.pin.user.initial if self.wanted.initial_pin else customers
+        )
+        calls = Calls(self.operator)
+        done = calls.start(hand_over, session, profile, self.wanted, issued.activation_code, customers)
+        while not done.done():
+            self.operator.type(issued.activation_code or "", ok=True)
+            self.operator.asks_before(done, PATIENCE_S)
+        calls.close()
+        done.result()
+
+
+class Lock:
+    """Held by the one test that has the real key; it remembers that the key has refused the PIN in this run."""
+
+    def __init__(self, descriptor: int, run: str) -> None:
+        self._descriptor = descriptor
+        self._run = run
+
+    @property
+    def pin_was_refused(self) -> bool:
+        """Whether the PIN that was handed over is wrong: trying it again would cost another try."""
+        return os.pread(self._descriptor, 256, 0).decode() == self._run
+
+    def note_refused_pin(self) -> None:
+        """Remember it for the rest of the run."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, self._run.encode(), 0)
+
+
+@contextmanager
+def alone_with(serial: str, run: str) -> Iterator[Lock]:
+    """Wait until no other test of this machine's user has the key of that number, and keep them out."""
+    directory = run_directory(os.environ, Path.home())
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = directory / f"{quote(serial, safe='')}.testing"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield Lock(descriptor, run)
+    finally:
+        os.close(descriptor)
+
+
+def check_identity(options: RealOptions) -> None:
+    """Before any test: is the key there, and the one that was named?
+
+    :raises SetupError: no; nothing but GetDevInfo was sent.
+    """
+    with alone_with(options.serial, options.run):
+        try:
+            options.open().close()
+            options.profile  # noqa: B018 - is there one?
+        except SetupError:
+            raise
+        except VukeyError as error:
+            raise SetupError(
+                N_("--token pcsc:{reader}: {error}"), reader=options.reader, error=error
+            ) from None
