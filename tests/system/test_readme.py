@@ -15,6 +15,7 @@ from tests.rig.pcscd import PrivatePcscd
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"^```python (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LANGUAGES = {"README.md": "en_US.UTF-8", "README.zh-CN.md": "zh_CN.UTF-8"}
 
 
@@ -38,6 +39,8 @@ def test_a_block_of_the_readme(
     name: str, number: int, fresh_pcscd: PrivatePcscd, environment: dict[str, str], tmp_path: Path
 ) -> None:
     lines = blocks(name)[number].splitlines()
+    for file, text in _FILE.findall((ROOT / name).read_text(encoding="utf-8")):
+        (tmp_path / file).write_text(text, encoding="utf-8")
     script = "set -e\n" + "\n".join(line[2:] for line in lines if line.startswith("$ "))
     done = fresh_pcscd.run(
         ["bash", "-c", script],
