@@ -1,0 +1,80 @@
+"""The texts of the panel's page: marked here for the catalogue, used in `panel/`, translated by the server."""
+
+from __future__ import annotations
+
+from protocols.i18n import N_
+from protocols.sw import SW, describe
+
+PAGE_TEXTS = (
+    N_("Virtual key: test keys only"),
+    N_("The key"),
+    N_("On the key"),
+    N_("Battery"),
+    N_("The key asks"),
+    N_("The key's clock"),
+    N_("+10 s"),
+    N_("+59 s"),
+    N_("+24 h"),
+    N_("APDUs"),
+    N_("Copy"),
+    N_("No host has spoken to the key yet."),
+    N_("USB plug"),
+    N_("Filter"),
+    N_("OK: confirm"),
+    N_("C: cancel"),
+    N_("Page up"),
+    N_("Page down"),
+    N_("Power"),
+    N_("Light"),
+    N_("Battery {level} %"),
+    N_("The key holds no application."),
+    N_("{seconds} s left"),
+    N_("blank"),
+    N_("ready"),
+    N_("issued, not in use yet"),
+    N_("User PIN"),
+    N_("Administrator PIN"),
+    N_("{left} of {tries} tries left"),
+    N_("locked"),
+    N_("initial PIN"),
+    N_("verified"),
+    N_("empty"),
+    N_("certificate"),
+    N_("activated"),
+    N_("not activated"),
+    N_("not activated: {left} tries left for the code"),
+    N_("Nothing now."),
+    N_("Wants {digits} digits on the keypad, then OK."),
+    N_("Wants OK twice."),
+    N_("Wants OK."),
+    N_("data withheld"),
+    N_("unknown command"),
+    N_("waits"),
+    N_("{ms} ms"),
+    N_("power was lost"),
+    N_("Status"),
+    N_("waits for a person"),
+    N_("Data, {length} bytes"),
+    N_("Answer, {length} bytes"),
+    N_("withheld: a PIN, a code or a key"),
+    N_("Second generation, with display"),
+    N_("Smart key with keypad"),
+    N_("Bluetooth key"),
+    N_("Direct-connect key"),
+    N_("First generation, without display"),
+    N_("The connection to the key is lost. Trying again …"),
+    N_("The key has gone. Once it runs again, open its page anew: vukey key panel"),
+    N_("This page is not open any more. Open it anew: vukey key panel"),
+    N_("pages"),
+    N_("digits"),
+    N_("plug"),
+    N_("Plugged in"),
+    N_("Unplugged"),
+    N_("Copied."),
+)
+"""What the page itself says, in English, in the order of its files."""
+
+UNKNOWN_STATUS = 0
+
+PANEL_TEXTS = (*PAGE_TEXTS, *dict.fromkeys(describe(sw) for sw in (*SW, UNKNOWN_STATUS)))
+"""Every text that the page may have to show in another language: its own, and what status words say."""
