@@ -48,8 +48,9 @@ bench-speculos: $(VENV)/dev.stamp  ## the control API beside Speculos, taken fro
 messages: $(VENV)/dev.stamp  ## collect the messages and compile the catalogues
 	$(BIN)/python tests/messages.py
 
-docs: $(VENV)/dev.stamp  ## write the generated pages of docs/ again
+docs: $(VENV)/dev.stamp  ## write the generated pages and pictures of docs/ again
 	$(BIN)/python docs/generate_commands.py
+	$(BIN)/python -m docs.take_screenshots
 
 glyphs: $(VENV)/dev.stamp  ## take the glyphs from Debian's unifont again
 	$(BIN)/python docs/generate_glyphs.py

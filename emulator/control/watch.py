@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -32,6 +33,11 @@ class Shown(NamedTuple):
 def shows(text: str) -> Accepts:
     """Whether a screen shows the text; the line breaks of the layout do not count."""
     return lambda screen: text in screen.text or text in "".join(screen.lines)
+
+
+def matches(pattern: re.Pattern[str]) -> Accepts:
+    """Whether the pattern is found in the title, in a line, or in the lines without their breaks."""
+    return lambda screen: any(map(pattern.search, (screen.title, *screen.lines, "".join(screen.lines))))
 
 
 class ScreenLog:

@@ -40,6 +40,13 @@ class Clock(Protocol):
         """Call back once, as soon as `now()` has reached `when`; callbacks of equal times keep their order."""
         ...
 
+    def advance(self, seconds: float) -> None:
+        """Move forward by `seconds`, and return when what became due has run: hold no lock that it needs.
+
+        :raises ValueError: backwards.
+        """
+        ...
+
 
 class _Agenda:
     """The timers that wait, soonest first, and the lock of the clock that they belong to."""
@@ -104,7 +111,9 @@ class SystemClock:
         return timer
 
     def advance(self, seconds: float) -> None:
-        """Move forward by `seconds`; what becomes due runs promptly, in the clock's thread.
+        """Move forward by `seconds`, and return when what became due has run, in the clock's thread.
+
+        Hold no lock that a callback needs. A callback that advances the clock itself does not wait.
 
         :raises ValueError: backwards.
         """
@@ -112,6 +121,10 @@ class SystemClock:
         with self._agenda.changed:
             self._offset += seconds
             self._agenda.changed.notify_all()
+            soonest = self._agenda.soonest()
+            if soonest is None or soonest > self.now() or self._thread is threading.current_thread():
+                return
+            self._wait_until_run()
 
     def close(self) -> None:
         """Call nothing back any more, and wait for a callback that runs: hold no lock that it needs."""
@@ -120,6 +133,18 @@ class SystemClock:
             self._agenda.changed.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+
+    def _wait_until_run(self) -> None:
+        """Wait for a timer of our own behind those that are due now."""
+        changed, ran = self._agenda.changed, threading.Event()
+
+        def run() -> None:
+            with changed:
+                ran.set()
+                changed.notify_all()
+
+        self._agenda.add(self.now(), run)
+        changed.wait_for(lambda: ran.is_set() or self._closed)
 
     def _run(self) -> None:
         while (timer := self._wait_due()) is not None:

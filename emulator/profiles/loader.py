@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
@@ -45,11 +46,12 @@ def load_profile(profile_id: str) -> Profile:
     return load_profile_file(path)
 
 
-def load_profile_file(path: Path | str) -> Profile:
+def load_profile_file(path: Path | str, values: Mapping[str, object] | None = None) -> Profile:
     """A device model from a person's own TOML file; its id is the file's name without ".toml".
 
     `extends` names a shipped family or profile, or another file ("./base.toml", seen from this one).
 
+    :param values: laid over the file's, by dotted path: ``{"confirm.timeout_s": 5}``.
     :raises ProfileError: naming the profile, the field and what is wrong with it.
     """
     path = Path(path)
@@ -57,7 +59,10 @@ def load_profile_file(path: Path | str) -> Profile:
     if not _NAME.fullmatch(profile_id):
         raise ProfileError(errors.BAD_NAME, profile=profile_id)
     reader = _Reader(profile_id)
-    profile = reader.profile(_resolve(profile_id, path, ()))
+    table = _resolve(profile_id, path, ())
+    for place, value in (values or {}).items():
+        table = _overlay(table, _nested(place, {"value": value, "source": "assumed"}))
+    profile = reader.profile(table)
     check(profile)
     return profile
 
@@ -102,6 +107,13 @@ def _is_table(node: object) -> bool:
 def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Lay one table over another, value by value; a value takes its source with it."""
     return {**base, **{name: _merge(base.get(name), node) for name, node in over.items()}}
+
+
+def _nested(place: str, leaf: dict[str, Any]) -> dict[str, Any]:
+    """A leaf in the tables that its dotted path names."""
+    for name in reversed(place.split(".")):
+        leaf = {name: leaf}
+    return leaf
 
 
 def _merge(base: Any, over: Any) -> Any:

@@ -110,7 +110,7 @@ def heading() -> str:
 def log_line(apdu: Json) -> str:
     """One APDU: number, CLA INS P1 P2, bytes of data, status, milliseconds, the command's name, the meaning."""
     status = apdu["sw"] or ("…" if apdu["pending"] else "-")
-    took = "" if apdu["ms"] is None else f"{apdu['ms']:.0f}"
+    took = "" if apdu["ms"] is None else f"{apdu['ms']:.1f}"
     meaning = _("waits for a person") if apdu["pending"] else _(apdu["meaning"]) if apdu["meaning"] else ""
     cells = (str(apdu["number"]), apdu["header"], str(apdu["lc"]), status, took)
     return _columns(cells, apdu["name"], meaning)

@@ -67,6 +67,23 @@ class TestEveryClock:
         clock.advance(60)
         assert seen.get(timeout=10) >= when
 
+    def test_advance_returns_when_what_became_due_has_run(self, clock: AnyClock) -> None:
+        ran: list[int] = []
+        start = clock.now()
+        for number in range(500):
+            clock.call_at(start + 60, lambda number=number: ran.append(number))  # type: ignore[misc]  # a default
+        clock.advance(60)
+        assert ran == list(range(500))
+
+    def test_a_callback_may_advance_the_clock(self, clock: AnyClock) -> None:
+        """An operator that lets time pass when it is asked, in the very thread that calls it."""
+        called: SimpleQueue[str] = SimpleQueue()
+        start = clock.now()
+        clock.call_at(start + 10, lambda: clock.advance(100))
+        clock.call_at(start + 100, put(called, "later"))
+        clock.advance(10)
+        assert take(called, 1) == ["later"]
+
     def test_a_callback_may_schedule_more(self, clock: AnyClock) -> None:
         called: SimpleQueue[str] = SimpleQueue()
         start = clock.now()
@@ -247,6 +264,28 @@ class TestSystemClock:
         assert called.empty()
         with pytest.raises(RuntimeError, match="closed"):
             system.call_at(system.now(), put(called, "never"))
+
+    def test_close_lets_go_whoever_waits_for_a_callback(self, system: SystemClock) -> None:
+        began, go_on, advanced = threading.Event(), threading.Event(), threading.Event()
+
+        def slow() -> None:
+            began.set()
+            go_on.wait(10)
+
+        def advance() -> None:
+            system.advance(60)
+            advanced.set()
+
+        system.call_at(system.now() + 60, slow)
+        threads = [threading.Thread(target=advance), threading.Thread(target=system.close)]
+        threads[0].start()
+        assert began.wait(10)
+        assert not advanced.is_set()
+        threads[1].start()
+        assert advanced.wait(10)
+        go_on.set()
+        for thread in threads:
+            thread.join()
 
     def test_a_callback_may_close_the_clock(self, system: SystemClock) -> None:
         threads: SimpleQueue[threading.Thread] = SimpleQueue()

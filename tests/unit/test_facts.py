@@ -13,7 +13,8 @@ from emulator.hardware.clock import ManualClock
 from emulator.profiles import load_profile
 from hostdriver.errors import PinIncorrectError
 from protocols.gmt import Ins
-from tests.rig.key import InProcess, KeyRig, changed, stored, user_pin
+from tests.rig.key import KeyRig, changed, stored, user_pin
+from vukey_testing.targets import InProcess
 
 SECRET = {"VerifyPIN", "ChangePIN", "UnblockPIN", "CreateApplication", "DevAuth", "Activation"}
 
@@ -22,7 +23,7 @@ def plugged_in(name: str, stage: str) -> KeyRig:
     profile = load_profile(name)
     clock = ManualClock()
     device = Device(profile, storage=stored(profile, stage), clock=clock)
-    return KeyRig(device, clock, InProcess(device), user_pin(profile, stage))
+    return KeyRig(device, clock, InProcess, user_pin(profile, stage))
 
 
 def test_pin_tries_and_logins_are_told() -> None:

@@ -59,7 +59,7 @@ function drawRow(apdu, open) {
     make("span", { class: "command" }, apdu.name || t("unknown command")),
     status(apdu),
     make("span", { class: "small quiet mono" }, `${apdu.number} · ${spaced(apdu.header)}`),
-    make("span", { class: "small quiet" }, apdu.pending ? t("waits") : t("{ms} ms", { ms: Math.round(apdu.ms) })),
+    make("span", { class: "small quiet" }, apdu.pending ? t("waits") : t("{ms} ms", { ms: apdu.ms < 10 ? +apdu.ms.toFixed(1) : Math.round(apdu.ms) })),
   );
   if (!apdu.pending && apdu.sw !== "9000") summary.append(make("span", { class: "small why" }, meaning(apdu)));
   const details = make("details", {}, summary, bytes(apdu));
