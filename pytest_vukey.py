@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from protocols.errors import VukeyError
-from protocols.i18n import _
-from vukey_testing import KEYS, golden
-from vukey_testing.report import ReportPlugin
+_HIDDEN = (
+    "vukey's own packages are hidden by others ({error}): rename those, or leave vukey out with -p no:vukey"
+)
+"""English only: what translates it may be what is hidden."""
+
+try:
+    from protocols.errors import VukeyError
+    from protocols.i18n import N_, _
+    from vukey_testing import KEYS, golden
+    from vukey_testing.errors import SetupError
+    from vukey_testing.report import ReportPlugin
+except ImportError as error:
+    raise pytest.UsageError(_HIDDEN.format(error=error)) from error
 
 if TYPE_CHECKING:
     from hostdriver.gmt import GmtSession
@@ -70,7 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--vukey-vpcd",
         default="127.0.0.1:35963",
         metavar="HOST:PORT",
-        help=_("where pcscd's vsmartcard listens; {default} by default").format(default="127.0.0.1:35963"),
+        help=_("where pcscd's vsmartcard listens; 127.0.0.1:35963 by default"),
     )
     golden.add_options(group)
 
@@ -92,27 +101,28 @@ def targets(config: pytest.Config, default: tuple[str, ...] = TARGETS[:1]) -> tu
     given = [name for option in config.getoption("token", None) or default for name in _BETWEEN.split(option)]
     for name in given:
         if name not in TARGETS and not re.match("pcsc:.", name):
-            raise pytest.UsageError(
-                _("--token {name}: expected inproc, socket, vpcd or pcsc:READER").format(name=name)
+            raise _usage_error(
+                SetupError(N_("--token {name}: expected inproc, socket, vpcd or pcsc:READER"), name=name)
             )
         if name.startswith("pcsc:") and not config.getoption("vukey_serial"):
-            raise pytest.UsageError(
-                _("--token {name} may be a real key: say which one it must be with --serial NUMBER").format(
-                    name=name
+            raise _usage_error(
+                SetupError(
+                    N_("--token {name} may be a real key: say which one it must be with --serial NUMBER"),
+                    name=name,
                 )
             )
     return tuple(dict.fromkeys(given))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """See that the real key is the one that was named, before any test; a worker of pytest-xdist need not."""
+    """See that a real key is the one that was named, before any test; a worker of pytest-xdist need not."""
     config = session.config
     if config.option.collectonly or hasattr(config, "workerinput"):
         return
     for target in targets(config):
-        if target.startswith("pcsc:"):
+        if target not in ("inproc", "socket"):
             _check_packages()
-            _check_real_key(config, target)
+            _check_target(config, target)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -136,11 +146,12 @@ def _check_packages() -> None:
         spec = importlib.util.find_spec(name)
         places = [*(spec.submodule_search_locations or [spec.origin or "?"])] if spec else ["?"]
         if Path(places[0]) != Path(__file__).parent / name:
-            raise pytest.UsageError(
-                _(
-                    "vukey's own package {name} is hidden by {place}: rename that, or run pytest without it"
-                ).format(name=name, place=places[0])
-            )
+            raise _usage_error(
+                SetupError(
+                    N_("vukey's own package {name} is hidden by {place}: rename that, or run pytest without it"),
+                    name=name, place=places[0],
+                )
+            )  # fmt: skip
 
 
 def _check_marks(item: pytest.Item, target: str) -> None:
@@ -153,14 +164,18 @@ def _check_marks(item: pytest.Item, target: str) -> None:
         raise pytest.UsageError(f"{item.nodeid}: {error.localized()}") from None
 
 
-def _check_real_key(config: pytest.Config, target: str) -> None:
-    from vukey_testing.choice import real_options
-    from vukey_testing.real import check_identity
+def _check_target(config: pytest.Config, target: str) -> None:
+    from vukey_testing.choice import check_target
 
     try:
-        check_identity(real_options(config, target))
+        check_target(config, target)
     except VukeyError as error:
-        raise pytest.UsageError(error.localized()) from None
+        raise _usage_error(error) from None
+
+
+def _usage_error(error: VukeyError) -> pytest.UsageError:
+    """pytest shows it as one line, and ends."""
+    return pytest.UsageError(error.localized())
 
 
 @pytest.fixture

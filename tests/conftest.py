@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,12 +11,14 @@ from emulator.device import Device
 from emulator.hardware.clock import ManualClock
 from emulator.profiles import Profile, load_profile
 from emulator.profiles.checks import check
-from tests.rig.key import InProcess, KeyRig, Plug, RealPcsc, UnixSocket, changed, stored, user_pin
-from tests.rig.pcscd import fresh_pcscd, pcscd
+from emulator.sharing import SharedKey
+from pytest_vukey import TARGETS, targets
+from tests.rig.key import KeyRig, changed, stored, user_pin
+from tests.rig.pcscd import PrivatePcscd, fresh_pcscd, pcscd
+from vukey_testing.targets import InProcess, Reader, UnixSocket, Wire
 
 __all__ = ["fresh_pcscd", "pcscd"]
 
-TOKENS = ("inproc", "socket", "vpcd")
 PROFILE = "bocom-2g-tendyron"
 
 
@@ -26,22 +28,9 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--token",
-        action="append",
-        metavar="|".join(TOKENS),
-        help="how conformance tests reach the key: repeated or with commas; all of them by default",
-    )
-
-
 def chosen_tokens(config: pytest.Config) -> tuple[str, ...]:
-    """The wires of this run."""
-    given = config.getoption("token") or [",".join(TOKENS)]
-    names = tuple(dict.fromkeys(name for option in given for name in option.split(",")))
-    if unknown := set(names) - set(TOKENS):
-        raise pytest.UsageError(f"--token: {', '.join(sorted(unknown))} is none of {', '.join(TOKENS)}")
-    return names
+    """The wires of this run: what the plug-in's ``--token`` says, by default all of them."""
+    return targets(config, TARGETS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -92,14 +81,15 @@ def rig(
     """The key plugged in, with its host and its person."""
     if token not in chosen_tokens(request.config):
         pytest.skip(f"--token leaves {token} out")
-    rig = KeyRig(device, clock, _plug(request, token, device), user_pin(profile, stage))
+    rig = KeyRig(device, clock, _wire(request, token), user_pin(profile, stage))
     yield rig
     rig.close()
 
 
-def _plug(request: pytest.FixtureRequest, token: str, device: Device) -> Plug:
+def _wire(request: pytest.FixtureRequest, token: str) -> Callable[[SharedKey], Wire]:
     if token == "inproc":
-        return InProcess(device)
+        return InProcess
     if token == "socket":
-        return UnixSocket(device)
-    return RealPcsc(device, request.getfixturevalue("fresh_pcscd"))
+        return UnixSocket
+    pcscd: PrivatePcscd = request.getfixturevalue("fresh_pcscd")
+    return lambda shared: Reader(shared, [pcscd.connect])

@@ -38,6 +38,7 @@ class Calls:
 
         :raises CallError: neither came in time.
         """
+        self._operator.stand_by()
         answer: Future[Value] = Future()
         thread = threading.Thread(
             target=_run, args=(answer, lambda: call(*args, **named)), name="vukey-call", daemon=True

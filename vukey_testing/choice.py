@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from emulator.links.vpcd import tcp_slots
-from emulator.running import parse_link
+from emulator.links.vpcd import Connect, tcp_slots
+from emulator.running import LinkError, parse_link
 from emulator.sharing import SharedKey
 from hostdriver.errors import HostError
 from hostdriver.secrets import handed_over, read_secret
@@ -20,7 +20,7 @@ from vukey_testing.emulated import EmulatedKey
 from vukey_testing.errors import SetupError, skip
 from vukey_testing.golden import goldens
 from vukey_testing.key import Key
-from vukey_testing.real import RealKey, RealOptions, alone_with
+from vukey_testing.real import RealKey, RealOptions, alone_with, check_identity
 from vukey_testing.states import PROFILE, Wanted, made, wanted
 from vukey_testing.targets import InProcess, NoReaderError, Reader, UnixSocket, Wire
 
@@ -56,20 +56,14 @@ def tries_of(item: pytest.Item) -> int:
 def real_options(config: pytest.Config, target: str) -> RealOptions:
     """What the command line says of a real key.
 
-    :raises SetupError: it does not say which key, or its PIN cannot be read.
+    :raises NoSecretError: its PIN cannot be read.
     """
-    serial = config.getoption("vukey_serial")
-    if not serial:
-        raise SetupError(
-            N_("--token {target} may be a real key: say which one it must be with --serial NUMBER"),
-            target=target,
-        )
     pin_file = config.getoption("vukey_pin_file")
     file = Path(pin_file) if pin_file else None
-    pin = read_secret("PIN", "VUKEY_PIN", file) if handed_over("VUKEY_PIN", file) else None
+    pin = read_secret(N_("PIN"), "VUKEY_PIN", file) if handed_over("VUKEY_PIN", file) else None
     return RealOptions(
         reader=target.partition(":")[2],
-        serial=serial,
+        serial=config.getoption("vukey_serial"),
         model=config.getoption("vukey_profile"),
         user_pin=pin,
         may_wipe=config.getoption("vukey_allow_wipe"),
@@ -100,6 +94,17 @@ def key_for(item: pytest.Item, target: str, wanted: Wanted, number: int) -> Iter
             yield key
 
 
+def check_target(config: pytest.Config, target: str) -> None:
+    """Before any test: see that a target is what the command line says. Of a real key nothing but its number is asked.
+
+    :raises SetupError: it is not.
+    """
+    if _is_real(target):
+        check_identity(real_options(config, target))
+    elif target == "vpcd":
+        _slots(config)
+
+
 def _is_real(target: str) -> bool:
     return target.startswith("pcsc:")
 
@@ -110,7 +115,7 @@ def _emulated(config: pytest.Config, target: str, wanted: Wanted, number: int) -
     except (NoReaderError, HostError) as error:
         if target != "vpcd":
             raise
-        skip(N_("--token vpcd: {error}"), error=error.localized())
+        skip(N_("--token vpcd is not possible here: {error}"), error=error.localized())
 
 
 def _wire(config: pytest.Config, target: str) -> Callable[[SharedKey], Wire]:
@@ -118,5 +123,13 @@ def _wire(config: pytest.Config, target: str) -> Callable[[SharedKey], Wire]:
         return InProcess
     if target == "socket":
         return UnixSocket
-    spec = parse_link(f"vpcd:{config.getoption('vukey_vpcd')}")
-    return lambda shared: Reader(shared, tcp_slots(spec.host, spec.port))
+    return lambda shared: Reader(shared, _slots(config))
+
+
+def _slots(config: pytest.Config) -> tuple[Connect, ...]:
+    where = config.getoption("vukey_vpcd")
+    try:
+        spec = parse_link(f"vpcd:{where}")
+    except LinkError:
+        raise SetupError(N_("--vukey-vpcd {where}: expected HOST:PORT"), where=where) from None
+    return tcp_slots(spec.host, spec.port)

@@ -6,7 +6,6 @@ A person is in `person`. What an operator cannot do skips the test: it never pas
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from concurrent.futures import Future, wait
@@ -15,7 +14,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from emulator.control.keycontrol import KeyControl
-from emulator.control.watch import NotShownError, shows
+from emulator.control.patterns import compile_pattern
+from emulator.control.watch import Accepts, NotShownError, matches, shows
 from emulator.hardware.display import Screen, ScreenKind
 from emulator.profiles import Confirm
 from hostdriver.control import KeyApi
@@ -62,6 +62,10 @@ class Operator(Protocol):
 
     def agrees(self, question: str) -> bool | None:
         """Have a person compare what the key shows with a text; None where a program can see it."""
+        ...
+
+    def stand_by(self) -> None:
+        """Before a call that may want somebody: the test skips if nobody is there."""
         ...
 
     def asks_before(self, call: AnyCall, seconds: float) -> bool | None:
@@ -122,12 +126,15 @@ class DeviceOperator:
 
     def wait_for(self, text: str, *, regexp: bool, timeout: float) -> Screen:
         """See `Operator.wait_for`."""
-        accepts = matching(text) if regexp else shows(text)
+        accepts = accepting(text, regexp=regexp)
         return self._control.screens.wait_for(accepts, timeout, text)
 
     def agrees(self, question: str) -> bool | None:
         """See `Operator.agrees`."""
         return None
+
+    def stand_by(self) -> None:
+        """See `Operator.stand_by`."""
 
     def asks_before(self, call: AnyCall, seconds: float) -> bool:
         """See `Operator.asks_before`."""
@@ -207,6 +214,9 @@ class ApiOperator:
         """See `Operator.agrees`."""
         return None
 
+    def stand_by(self) -> None:
+        """See `Operator.stand_by`."""
+
     def asks_before(self, call: AnyCall, seconds: float) -> bool:
         """See `Operator.asks_before`."""
         deadline = time.monotonic() + seconds
@@ -240,6 +250,9 @@ class RealHands:
     def agrees(self, question: str) -> bool | None:
         """See `Operator.agrees`."""
         return None
+
+    def stand_by(self) -> None:
+        """See `Operator.stand_by`."""
 
     def asks_before(self, call: AnyCall, seconds: float) -> bool | None:
         """See `Operator.asks_before`."""
@@ -286,7 +299,7 @@ class RobotOperator(RealHands):
 
     def wait_for(self, text: str, *, regexp: bool, timeout: float) -> Screen:
         """See `Operator.wait_for`."""
-        accepts = matching(text) if regexp else shows(text)
+        accepts = accepting(text, regexp=regexp)
         deadline, pause = time.monotonic() + timeout, threading.Event()
         while not accepts(screen := self.screen()):
             if time.monotonic() > deadline:
@@ -345,10 +358,12 @@ def dead_time_left(confirm: Confirm, seconds_left: float) -> float:
     return left + _MARGIN_S if left > 0 else 0
 
 
-def matching(pattern: str) -> Any:
-    """Whether a screen's text matches a regular expression anywhere; the line breaks of the layout do not count."""
-    search = re.compile(pattern).search
-    return lambda screen: bool(search(screen.text) or search("".join(screen.lines)))
+def accepting(text: str, *, regexp: bool) -> Accepts:
+    """Whether a screen shows the text, or what matches it.
+
+    :raises PatternError: no regular expression, or one that the control API would not take either.
+    """
+    return matches(compile_pattern(text)) if regexp else shows(text)
 
 
 def screen_of(told: dict[str, Any]) -> Screen:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TextIO
 
 from emulator.control.watch import NotShownError
 from emulator.hardware.display import Screen, ScreenKind
@@ -58,7 +55,13 @@ class PersonOperator(RealHands):
 
     def agrees(self, question: str) -> bool:
         """See `Operator.agrees`: anything but a clear yes is a no."""
+        self.stand_by()
         return _ask(f"{question} [y/n] ").strip().lower() in _YES
+
+    def stand_by(self) -> None:
+        """See `Operator.stand_by`."""
+        if not at_hand():
+            skip(N_("a person must work this key, and there is no terminal to ask on"))
 
     def dismiss(self) -> None:
         """See `Operator.dismiss`."""
@@ -73,7 +76,9 @@ class PersonOperator(RealHands):
         self._have_done(_("Pull the key out"))
 
     def _have_done(self, what: str) -> None:
-        if _ask(what + _(" – then press Enter here (n: it cannot be done): ")).strip():
+        self.stand_by()
+        question = _("{what} – then press Enter here (n: it cannot be done):").format(what=what)
+        if _ask(question + " ").strip():
             raise OperatorError(N_("the person at the key could not do it: {what}"), what=what)
 
 
@@ -87,18 +92,10 @@ def at_hand() -> bool:
 
 
 def _ask(question: str) -> str:
-    with _terminal() as (reads, writes):
+    with open(_TERMINAL, encoding="utf-8") as reads, open(_TERMINAL, "w", encoding="utf-8") as writes:
         writes.write(f"\n>>> {question}")
         writes.flush()
         answer = reads.readline()
     if not answer:
         raise OperatorError(N_("the terminal was closed before the person at the key answered"))
     return answer
-
-
-@contextmanager
-def _terminal() -> Iterator[tuple[TextIO, TextIO]]:
-    if not at_hand():
-        skip(N_("a person must work this key, and there is no terminal to ask on"))
-    with open(_TERMINAL, encoding="utf-8") as reads, open(_TERMINAL, "w", encoding="utf-8") as writes:
-        yield reads, writes

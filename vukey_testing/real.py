@@ -118,6 +118,15 @@ class RealOptions:
         return found[0]
 
 
+class Secret(str):
+    """A real key's PIN: a report that shows a call's arguments does not show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<PIN>"
+
+
 class RealKey:
     """The real key in the hands of one test.
 
@@ -161,7 +170,7 @@ class RealKey:
             raise SetupError(N_("the key has refused the PIN that was handed over; it is not tried again"))
         if self._pin is None:
             skip(N_("the PIN of the real key was not handed over: --vukey-pin-file, or VUKEY_PIN"))
-        return self._pin
+        return Secret(self._pin)
 
     @property
     def token(self) -> str:
@@ -214,16 +223,19 @@ class RealKey:
 
     def _prepare(self) -> int | None:
         """See that the key is as the test wants it; the tries left."""
+        wanted = self.wanted
+        if wanted.profile.id != self.profile.id or wanted.values:
+            skip(N_("the test wants another model than the real key is, or changed values"))
         with self._session() as session:
             why = self._differs(session)
-            if why and self._options.may_wipe and self.wanted.pin_left is None and not self.wanted.values:
+            if why and self._options.may_wipe and wanted.pin_left is None:
                 self._issue(session)
                 why = self._differs(session)
             if why:
                 skip(why)
             self.certificates = self._read_certificates(session)
             left = self._tries_left(session)
-        if left is not None and left <= self._allowance.tries and self.wanted.pin_left is None:
+        if left is not None and left <= self._allowance.tries and wanted.pin_left is None:
             skip(
                 N_("only {left} tries are left on the real key, and the test may spend {tries}"),
                 left=left, tries=self._allowance.tries,
@@ -233,9 +245,7 @@ class RealKey:
     def _differs(self, session: GmtSession) -> str:
         """What the test wants and the key is not, as a reason to skip; empty when it is as wanted."""
         wanted, profile = self.wanted, self.profile
-        if wanted.profile.id != profile.id or wanted.values:
-            return N_("the test wants another model than the real key is, or changed values")
-        if (self._has_application(session)) != (wanted.stage is not Stage.BLANK):
+        if self._has_application(session) != (wanted.stage is not Stage.BLANK):
             return N_(
                 "the real key is not at the stage that the test wants; --allow-wipe would issue it anew"
             )
@@ -341,11 +351,11 @@ def check_identity(options: RealOptions) -> None:
     """
     with alone_with(options.serial, options.run):
         try:
+            options.new_operator().close()
             options.open().close()
-            options.profile  # noqa: B018 - is there one?
         except SetupError:
             raise
         except VukeyError as error:
             raise SetupError(
-                N_("--token pcsc:{reader}: {error}"), reader=options.reader, error=error
+                N_("the key in {reader} cannot be used: {error}"), reader=options.reader, error=error
             ) from None

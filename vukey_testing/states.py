@@ -208,7 +208,7 @@ def hand_over(session: GmtSession, profile: Profile, wanted: Wanted, code: str |
     """
     initial = profile.pin.user.initial
     profile = replace(profile, ready_user_pin=user_pin)
-    if wanted.activated:
+    if wanted.activated and profile.activation != "bank":
         make_ready(session, profile, code)
         if wanted.initial_pin:
             session.change_pin(session.open_application(profile.application), user_pin, initial)

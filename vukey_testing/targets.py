@@ -218,7 +218,9 @@ class Reader:
             state = self._state
         if state is LinkState.NO_READER:
             raise NoReaderError(
-                N_("pcscd with vsmartcard-vpcd does not listen where --vukey-vpcd says; install and start both")
+                N_(
+                    "pcscd with vsmartcard-vpcd does not listen where --vukey-vpcd says; install and start both"
+                )
             )
         if state is not LinkState.PLUGGED:
             raise NoReaderError(N_("other keys are in both virtual readers, and none came free"))

@@ -20,9 +20,10 @@ from hostdriver.transport.unix_socket import SocketTransport
 from protocols import vpcd
 from protocols.gmt import SignInput
 from protocols.sm2 import PublicKey, Signature
-from tests.rig.key import REMOVED, KeyRig, UnixSocket
+from tests.rig.key import REMOVED, KeyRig
 from tests.rig.messages import TRANSFER, transfer
 from tests.rig.verifiers import sm2_verifies
+from vukey_testing.targets import UnixSocket
 
 BUSY = bytes.fromhex("6ff6")
 GET_DEV_INFO = bytes.fromhex("80040000000000")
@@ -155,6 +156,7 @@ def test_whoever_comes_meanwhile_is_told_busy(rig: KeyRig) -> None:
 def test_a_second_client_disturbs_nobody(rig: KeyRig) -> None:
     """Neither by APDUs nor by reset, power-off or leaving."""
     assert isinstance(rig.wire, UnixSocket)
+    assert rig.wire.path
     with rig.pending(signing(rig)), socket.socket(socket.AF_UNIX) as other:
         other.connect(str(rig.wire.path))
         for control in (vpcd.Control.RESET, vpcd.Control.POWER_OFF, vpcd.Control.POWER_ON):

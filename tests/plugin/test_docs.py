@@ -50,8 +50,9 @@ def consoles(name: str) -> list[str]:
 
 
 def commands(text: str) -> str:
-    """The lines that a person types, but those that install."""
-    return _OTHERS.sub("", "".join(f"{line[2:]}\n" for line in text.splitlines() if line.startswith("$ ")))
+    """The lines that a person types, without remarks, and without those that install."""
+    typed = (line[2:].partition("  #")[0].rstrip() for line in text.splitlines() if line.startswith("$ "))
+    return _OTHERS.sub("", "".join(f"{line}\n" for line in typed))
 
 
 def test_every_block_of_the_guide(fresh_pcscd: PrivatePcscd, tmp_path: Path) -> None:
@@ -132,7 +133,18 @@ def test_a_job_of_the_samples(name: str, tmp_path: Path) -> None:
     script = _ALONE + "\n" + _OTHERS.sub("", jobs()[name])
     with run_directory() as run:
         done = subprocess.run(
-            ["unshare", *(user_options() or ()), "--net", "--mount", "--pid", "--fork", "--kill-child", "bash", "-ec", script],
+            [
+                "unshare",
+                *(user_options() or ()),
+                "--net",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "bash",
+                "-ec",
+                script,
+            ],
             env=environment(run),
             cwd=tmp_path,
             capture_output=True,

@@ -73,12 +73,13 @@ def test_the_right_pin_passes(guarded: Guarded) -> None:
 def test_a_wrong_pin_is_not_sent(guarded: Guarded) -> None:
     session = guarded.session()
     application = session.open_application("BOCOM")
-    for attempt in (
+    attempts: list[Callable[[], None]] = [
         lambda: session.verify_pin(application, "999999"),
         lambda: session.verify_pin(application, "87654321", PinType.ADMIN),
         lambda: session.change_pin(application, "999999", "314159"),
         lambda: session.unblock_pin(application, "87654321", "314159"),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(GuardError, match="vukey_spends_tries"):
             attempt()
     assert (guarded.left(), guarded.left("admin_pin")) == (6, 6)

@@ -24,7 +24,7 @@ KEYS = 64
 TESTS = 200
 
 LEAKS = """
-import os, tempfile, threading
+import os, shutil, tempfile, threading
 import pytest
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,6 +78,28 @@ def test_200_tests_in_random_order_on_two_workers(suite: Suite) -> None:
     assert ended.outcomes == {"passed": TESTS}, ended.text
     setups = [float(found) for found in re.findall(r"([\d.]+)s setup", ended.text)]
     assert len([seconds for seconds in setups if seconds > 1]) <= 4, "each worker makes its key once"
+
+
+def test_the_leak_check_sees_a_leak(suite: Suite) -> None:
+    suite.write(
+        """
+import tempfile, threading
+
+kept = []
+
+def test_file(key): kept.append(open("/dev/null"))
+
+def test_folder(key): kept.append(tempfile.mkdtemp())
+
+def test_thread(key):
+    kept.append(threading.Event())
+    threading.Thread(target=kept[-1].wait, daemon=True).start()
+
+def test_nothing(key, session): session.device_info()
+"""
+    )
+    suite.path.joinpath("conftest.py").write_text(LEAKS.replace("os.rmdir", "shutil.rmtree"))
+    assert suite.run("-p", "no:randomly").outcomes == {"passed": 4, "error": 3}
 
 
 def test_64_keys_in_one_process_at_once() -> None:

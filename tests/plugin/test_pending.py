@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from emulator.control.patterns import PatternError
 from emulator.control.watch import NotShownError
 from hostdriver.errors import CancelledError, ConfirmTimeoutError, NotLoggedInError
 from hostdriver.gmt import GmtSession
@@ -94,6 +95,14 @@ def test_a_failure_says_how_the_call_had_ended(key: Key, sign: Callable[[], obje
         look_too_late()
     [note] = caught.value.__notes__
     assert note == "the call ended with CancelledError: cancelled on the key"
+
+
+def test_a_screen_by_regular_expression(key: Key, sign: Callable[[], object]) -> None:
+    with key.pending(sign):
+        assert key.screen.wait_for(r"收款人:.{1,2}三", regexp=True).kind.value == "confirm"
+        key.press("down", "down", "ok")
+    with pytest.raises(PatternError):
+        key.screen.wait_for("(", regexp=True)
 
 
 def test_ok_waits_until_it_is_alive(key: Key, sign: Callable[[], object]) -> None:

@@ -240,12 +240,13 @@ def test_too_many(key): pass
 
 
 def test_the_pin_that_was_handed_over_is_tried_once_in_a_run(real: Real) -> None:
-    real.suite.write(
-        TRANSFER_TEST + "\n@pytest.mark.parametrize('n', range(3))\ndef test_again(key, n): key.user_pin\n"
-    )
+    real.suite.write(TRANSFER_TEST + TRANSFER_TEST.replace("test_transfer", "test_again"))
     ended = real.run("-n", "2", VUKEY_PIN="999999")
     assert ended.code == 1
-    assert "it is not tried again" in ended.text or "wrong PIN" in ended.text
+    assert ended.outcomes == {"failed": 2, "error": 1}  # and the try that is gone
+    assert "it is not tried again" in ended.text
+    assert "wrong PIN, 5 tries left" in ended.text
+    assert "999999" not in ended.text
     real.run("-k", "transfer", VUKEY_PIN="999999")
     assert real.left == 4  # a new run is a new person's decision
     assert real.passes("-k", "transfer") == {"passed": 1}
@@ -315,6 +316,14 @@ def test_it_is_issued_anew_only_with_allow_wipe(real: Real) -> None:
     assert real.passes() == {"passed": 1}  # with the PIN that was handed over
 
 
+def test_a_test_for_another_model_wipes_nothing(real: Real) -> None:
+    real.suite.write(
+        '@pytest.mark.vukey(profile="icbc-2g-feitian", stage="issued")\ndef test_other(key): pass\n'
+    )
+    assert "another model" in real.skips("--allow-wipe")
+    assert "DevAuth" not in real.sent
+
+
 def test_deleting_is_refused_without_allow_wipe(real: Real) -> None:
     real.suite.write('def test_delete(key, session): session.delete_application("BOCOM")\n')
     ended = real.run()
@@ -378,12 +387,19 @@ def test_a_robot_that_is_not_there(real: Real) -> None:
     assert "the robot at 127.0.0.1 did not /press" in ended.text
 
 
+def test_an_operator_that_makes_no_sense_is_a_usage_error(real: Real) -> None:
+    real.suite.write(TRANSFER_TEST)
+    line = real.suite.refused(*real.options, "--vukey-operator", "robot", inside=real.pcscd, **real._more)
+    assert "--vukey-operator robot: expected auto, person or http://HOST" in line
+    assert real.sent == []
+
+
 def test_a_person_without_a_terminal_never_passes(real: Real) -> None:
     real.suite.write(
         TRANSFER_TEST + '\ndef test_press(press): press("ok")\n\ndef test_plug(key): key.unplug()\n'
     )
-    ended = real.run("--vukey-operator", "person", "-k", "press or plug")
-    assert ended.outcomes == {"skipped": 2}
+    ended = real.run("--vukey-operator", "person")
+    assert ended.outcomes == {"skipped": 3}
     assert "there is no terminal to ask on" in ended.text
 
 
@@ -433,7 +449,7 @@ def test_a_person_who_sees_something_else(real: Real) -> None:
 def test_a_person_who_cannot_do_it(real: Real) -> None:
     real.suite.write('def test_press(press): press("ok")\n')
     with at_terminal(real, LANGUAGE="zh_CN", LC_ALL="C.UTF-8") as terminal:
-        terminal.wait_for(">>>")
+        terminal.wait_for("请在USBKey上依次按：OK")
         terminal.type("n\r")
         assert terminal.wait() == 1
 

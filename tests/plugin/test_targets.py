@@ -121,6 +121,15 @@ def test_a_folder_that_hides_a_package_of_ours_is_named(suite: Suite) -> None:
     assert f"vukey's own package emulator is hidden by {suite.path / 'emulator'}" in line
 
 
+def test_a_folder_that_hides_what_the_plug_in_needs_is_told(suite: Suite) -> None:
+    suite.path.joinpath("protocols").mkdir()
+    for name in ("__init__.py", "errors.py"):
+        suite.path.joinpath("protocols", name).touch()
+    suite.write("def test_key(key): pass\n")
+    line = suite.refused(PYTHONPATH=f"{suite.path}:{ROOT}")
+    assert line.startswith("vukey's own packages are hidden by others (cannot import name 'VukeyError'")
+
+
 def test_fixtures_can_be_overridden(suite: Suite) -> None:
     suite.write(
         """

@@ -13,7 +13,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
@@ -237,15 +237,28 @@ _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\r")
 
 
 class Terminal:
-    """A program on a pseudo-terminal: what it draws, without the sequences that place it, and keys typed to it."""
+    """A program on a pseudo-terminal: what it draws, without the sequences that place it, and keys typed to it.
 
-    def __init__(self, run: Path, *arguments: str | Path, **more: str) -> None:
+    :param program: what the arguments are for.
+    :param inside: whose network it lives in.
+    :param more: environment variables.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        *arguments: str | Path,
+        program: Sequence[str] = VUKEY,
+        inside: PrivatePcscd | None = None,
+        **more: str,
+    ) -> None:
         self._master, slave = os.openpty()
         termios.tcsetwinsize(slave, (50, 120))
         self._slave = slave
         self.modes_before = termios.tcgetattr(slave)
-        self.process = subprocess.Popen(
-            ["setsid", "--ctty", *VUKEY, *map(str, arguments)],
+        start: Callable[..., subprocess.Popen[bytes]] = inside.popen if inside else subprocess.Popen
+        self.process = start(
+            ["setsid", "--ctty", *program, *map(str, arguments)],
             env=environment(run, TERM="xterm", COLUMNS="120", **more),
             stdin=slave,
             stdout=slave,

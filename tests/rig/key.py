@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
+from emulator.control.keycontrol import KeyControl
 from emulator.device import Device, PowerLostError
 from emulator.hardware.clock import ManualClock
 from emulator.hardware.display import Screen
 from emulator.hardware.storage import MemoryStorage
-from emulator.links.inproc import InProcessLink
-from emulator.links.unix_socket import SocketLink
-from emulator.links.vpcd import VpcdLink
 from emulator.profiles import Profile
+from emulator.sharing import SharedKey
 from hostdriver.errors import KeyRemovedError
 from hostdriver.gmt import Container, GmtSession
 from hostdriver.transport import Transport
-from hostdriver.transport.pcsc import PcscTransport
-from hostdriver.transport.unix_socket import SocketTransport
 from protocols.dialect import dialect_named
 from protocols.gmt import ActivationVerifier, ApplicationInfo, NewApplication
 from protocols.sm2 import sm3
-from tests.rig.pcscd import PrivatePcscd, wait_for_card
+from vukey_testing.calls import Calls
+from vukey_testing.operators import DeviceOperator
+from vukey_testing.targets import InProcess, Wire
 
 PATIENCE_S = 30.0
 """Longest wait for an event: only a broken key makes a test wait that long."""
@@ -44,87 +39,27 @@ Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
 
 
-class Plug(Protocol):
-    """One kind of wire between host and key."""
-
-    def plug(self) -> Transport:
-        """Plug the key in; the host's open way to it."""
-        ...
-
-    def unplug(self) -> None:
-        """Pull the key out; harmless when it is out."""
-        ...
-
-
-class InProcess:
-    """A function call."""
-
-    def __init__(self, device: Device) -> None:
-        self._link = InProcessLink(device)
-
-    def plug(self) -> Transport:
-        self._link.reset()
-        return self._link
-
-    def unplug(self) -> None:
-        self._link.close()
-
-
-class UnixSocket:
-    """The key's own unix socket."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._held = ExitStack()
-
-    def plug(self) -> Transport:
-        directory = self._held.enter_context(tempfile.TemporaryDirectory(prefix="vukey-"))
-        self.path = Path(directory, "key.sock")  # in a short path, as sockets need
-        link = SocketLink(self._device, self.path)
-        link.start()
-        self._held.callback(link.close)
-        return SocketTransport.open(self.path)
-
-    def unplug(self) -> None:
-        self._held.close()
-
-
-class RealPcsc:
-    """vsmartcard's reader in a real pcscd, reached with pyscard."""
-
-    def __init__(self, device: Device, pcscd: PrivatePcscd) -> None:
-        self._device = device
-        self._pcscd = pcscd
-        self._link: VpcdLink | None = None
-
-    def plug(self) -> Transport:
-        if self._link:
-            wait_for_card(present=False)
-        self._link = VpcdLink(self._device, [self._pcscd.connect])
-        self._link.start()
-        return PcscTransport.open(wait_for_card())
-
-    def unplug(self) -> None:
-        if self._link:
-            self._link.close()
-
-
 class KeyRig:
     """The key, its person and its host.
 
     :param user_pin: the PIN that the key has now.
     """
 
-    def __init__(self, device: Device, clock: ManualClock, plug: Plug, user_pin: str) -> None:
+    def __init__(
+        self, device: Device, clock: ManualClock, wire: Callable[[SharedKey], Wire], user_pin: str
+    ) -> None:
         self.device = device
         self.clock = clock
-        self.wire = plug
+        shared = SharedKey(device)
+        self.wire = wire(shared)
         self.user_pin = user_pin
         self.screens: list[Screen] = []
-        self._changed = threading.Condition()
+        device.on_screen(self.screens.append)
+        self._control = KeyControl(shared, self.wire)
+        self._operator = DeviceOperator(self._control)
+        self._calls = Calls(self._operator)
         self.transport: Transport | None = None
-        self._host = ThreadPoolExecutor(max_workers=1, thread_name_prefix="host")
-        device.on_screen(self._on_screen)
+        self.pending, self.start = self._calls.pending, self._calls.start
         self.plug_in()
 
     # The host
@@ -137,7 +72,8 @@ class KeyRig:
     def plug_in(self) -> None:
         """Plug the key in, and give the host a new session."""
         self._let_go()
-        self.transport = self.wire.plug()
+        self.wire.plug()
+        self.transport = self.wire.open()
         self.session = GmtSession(self.transport, dialect_named(self.profile.dialect))
 
     def pull_out(self) -> None:
@@ -148,7 +84,9 @@ class KeyRig:
         """The end of the test."""
         self._let_go()
         self.wire.unplug()
-        self._host.shutdown()
+        self._calls.close()
+        self._operator.close()
+        self._control.close()
 
     def raw(self, apdu: bytes | str) -> bytes:
         """An APDU as it stands, bytes or hexadecimal digits, and its whole answer."""
@@ -197,26 +135,6 @@ class KeyRig:
         self.clock.advance(self.profile.confirm.ok_dead_ms / 1000)
         self.press(*["down"] * (self.device.screen.pages - 1), *["ok"] * self.profile.confirm.presses)
 
-    @contextmanager
-    def pending(
-        self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
-    ) -> Iterator[Future[Value]]:
-        """Run a host's call in a thread until the key asks; at the end of the block it has been answered.
-
-        What the call raises comes out of the block.
-        """
-        future = self.start(call, *args, **named)
-        if not self.asks:
-            future.result(PATIENCE_S)
-            pytest.fail("the key answered without asking")
-        try:
-            yield future
-            assert self.device.waiting is None, f"the key still asks: {self.device.screen}"
-        except BaseException:
-            self.clock.advance(self.profile.confirm.timeout_s)
-            raise
-        future.result(PATIENCE_S)
-
     def confirmed(
         self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
     ) -> Value:
@@ -239,19 +157,10 @@ class KeyRig:
         """The result of a call that the key must answer without asking anybody."""
         future = self.start(call, *args, **named)
         if self.asks:
+            screen = self.device.screen
             self.clock.advance(self.profile.confirm.timeout_s)
-            pytest.fail(f"the key asks: {self.screens[-2]}")
+            pytest.fail(f"the key asks: {screen}")
         return future.result(PATIENCE_S)
-
-    def start(
-        self, call: Callable[Arguments, Value], *args: Arguments.args, **named: Arguments.kwargs
-    ) -> Future[Value]:
-        """Run a call in the host's thread until it ends or the key asks."""
-        future = self._host.submit(call, *args, **named)
-        future.add_done_callback(lambda _: self._notify())
-        with self._changed:
-            self._changed.wait_for(lambda: self.asks or future.done(), PATIENCE_S)
-        return future
 
     def shown_pages(self) -> str:
         """All that the request on the screen says, page by page, without the line breaks of its layout."""
@@ -263,16 +172,7 @@ class KeyRig:
 
     def wait_for(self, text: str) -> None:
         """Wait until a screen with that text is up."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: text in self.device.screen.text, PATIENCE_S), text
-
-    def _on_screen(self, screen: Screen) -> None:
-        self.screens.append(screen)
-        self._notify()
-
-    def _notify(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        self._operator.wait_for(text, regexp=False, timeout=PATIENCE_S)
 
 
 def changed(profile: Profile, **values: object) -> Profile:
@@ -308,7 +208,7 @@ def _stored(profile: Profile, stage: str) -> MemoryStorage:
     storage = _stored(profile, "issued").copy() if stage == "ready" else MemoryStorage()
     clock = ManualClock()
     device = Device(profile, storage=storage, clock=clock)
-    rig = KeyRig(device, clock, InProcess(device), profile.pin.user.initial)
+    rig = KeyRig(device, clock, InProcess, profile.pin.user.initial)
     {"blank": lambda rig: None, "issued": _issue, "ready": _hand_over}[stage](rig)
     rig.close()
     return storage

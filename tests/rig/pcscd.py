@@ -63,7 +63,7 @@ def missing_components() -> str:
         )
     if importlib.util.find_spec("smartcard") is None:
         return "real PC/SC tests need: pip install pyscard"
-    if _user_options() is None:
+    if user_options() is None:
         return "real PC/SC tests need private namespaces: run as root, or let users make them (unshare -Urnm)"
     return ""
 
@@ -77,7 +77,7 @@ def _driver() -> Path | None:
 
 
 @functools.cache
-def _user_options() -> tuple[str, ...] | None:
+def user_options() -> tuple[str, ...] | None:
     """What unshare needs besides --net --mount: nothing as root, else a user namespace; None if neither works."""
     for options in ((), ("--user", "--map-root-user")):
         probe = ["unshare", *options, "--net", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/run"]
@@ -211,7 +211,7 @@ class PrivatePcscd:
         self._channel, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with inner, self._log_path.open("wb") as log:
             self._holder = subprocess.Popen(
-                ["unshare", *(_user_options() or ()), "--net", "--mount", *holder, *daemon],
+                ["unshare", *(user_options() or ()), "--net", "--mount", *holder, *daemon],
                 stdin=inner.fileno(),
                 stdout=log,
                 stderr=log,
@@ -224,7 +224,7 @@ class PrivatePcscd:
             return self._channel.recv(64).decode()
 
     def _inside(self, command: Sequence[str]) -> list[str]:
-        user = ["--user", "--preserve-credentials"] if _user_options() else []
+        user = ["--user", "--preserve-credentials"] if user_options() else []
         return ["nsenter", f"--target={self._holder.pid}", *user, "--net", "--", *command]
 
     def _client_environment(self, given: Mapping[str, str] | None) -> dict[str, str]:
