@@ -15,7 +15,7 @@ import pytest
 
 from protocols.i18n import _
 from vukey_testing import KEYS
-from vukey_testing.golden_summary import REPORT, GoldenSummary
+from vukey_testing.golden_summary import GoldenSummary
 from vukey_testing.golden_types import FOLDER, TOLD, Collected, Mode, Told, file_safe
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def add_options(group: pytest.OptionGroup) -> None:
         "--vukey-golden-report",
         metavar="FILE",
         type=Path,
-        help=_("where the page of differences goes; without it {file}, and only if there are any").format(
-            file=REPORT
-        ),
+        help=_("where the page of differences goes; without it vukey-golden.html, and only if there are any"),
     )
 
 

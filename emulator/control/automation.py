@@ -184,7 +184,9 @@ class Automation:
         try:
             return _Rule(given, compile_pattern(given["regexp"]) if "regexp" in given else None)
         except PatternError as error:
-            raise RulesError(N_("{where}.regexp: {reason}"), where=where, reason=error) from None
+            raise RulesError(
+                N_("{where}.regexp cannot be used: {reason}"), where=where, reason=error
+            ) from None
 
     def _see(self) -> None:
         """Under the device's lock, after the log of screens has seen it."""

@@ -109,7 +109,9 @@ async def screenshot(panel: Panel, given: Given) -> Answer:
     try:
         png = await panel.run(frame.png, given.query["scale"])
     except ValueError as error:
-        raise ApiError(400, "bad-request", N_("scale: {reason}"), reason=str(error)) from None
+        raise ApiError(
+            400, "bad-request", N_("this scale cannot be had: {reason}"), reason=str(error)
+        ) from None
     return Response(png, media_type="image/png")
 
 
