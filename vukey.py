@@ -67,6 +67,8 @@ _POINTERS = ("VUKEY_SERIAL", "VUKEY_TOKEN", "VUKEY_PANEL_URL")
 """Variables that lead a command to a key."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 """What ends us as cleanly as Ctrl-C: being told to, and the end of the terminal."""
+_LEAVING = {signal.SIGINT, *_ENDING}
+"""All that ends us."""
 
 ProfileOption = Annotated[
     str | None,
@@ -240,6 +242,7 @@ def up(
         running.start()
         if running.panel:
             face.served(running.panel.ticket_url())
+        stack.callback(signal.pthread_sigmask, signal.SIG_BLOCK, _LEAVING)  # once we leave, we leave tidily
         code = _live(running, command, as_json, held)
     raise typer.Exit(code)
 
@@ -278,8 +281,7 @@ def _handling(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
 @contextmanager
 def _held_signals() -> Iterator[ExitStack]:
     """Threads that start meanwhile never get a signal: one given to them would not wake us. Close to hear again."""
-    numbers = {signal.SIGINT, *_ENDING}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _LEAVING)
     with ExitStack() as stack:
         stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         yield stack

@@ -263,6 +263,18 @@ class Device:
         prompt = self._prompt
         return max(prompt.deadline - self.clock.now(), 0.0) if prompt else 0.0
 
+    @property
+    def ok_in(self) -> float:
+        """How long OK still does nothing because the screen has only just come up (E10), in seconds; else 0."""
+        prompt = self._prompt
+        return max(prompt.ok_from - self.clock.now(), 0.0) if prompt else 0.0
+
+    @property
+    def unread(self) -> bool:
+        """Whether OK does nothing because the last page has not been up yet (E1)."""
+        prompt = self._prompt
+        return prompt is not None and not prompt.read
+
     def press(self, button: Button | str) -> None:
         """Press a button. With nothing asked, nothing happens.
 

@@ -183,13 +183,12 @@ class RunningKey:
             if self.plugged:
                 return
             self.device.bus_power(on=True)
-            for spec in self.specs:
-                link = self._make(spec)
-                link.start()
-                self._links.append(link)
-                if spec.kind == "socket":
-                    self._on_status(spec, LinkState.LISTENING, -1)
-                    self._ready(spec)
+            try:
+                for spec in self.specs:
+                    self._plug_into(spec)
+            except BaseException:
+                self._pull_out()
+                raise
 
     def unplug(self) -> None:
         """Pull the key out of everything, with the panel still there; harmless when it is out."""
@@ -216,6 +215,14 @@ class RunningKey:
             os.close(self._run_descriptor)
             self._run_descriptor = None
         self.device.close()
+
+    def _plug_into(self, spec: LinkSpec) -> None:
+        link = self._make(spec)
+        link.start()
+        self._links.append(link)
+        if spec.kind == "socket":
+            self._on_status(spec, LinkState.LISTENING, -1)
+            self._ready(spec)
 
     def _pull_out(self) -> None:
         self.device.bus_power(on=False)

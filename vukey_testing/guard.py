@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -20,8 +21,12 @@ from vukey_testing.errors import GuardError
 _HANDLE = 2
 _PIN_COMMANDS = (Ins.VERIFY_PIN, Ins.CHANGE_PIN, Ins.UNBLOCK_PIN)
 _CODE_ACTIONS = (ActivationAction.SUBMIT, ActivationAction.KEYPAD)
+_CLA_ISO = 0x00
 _HARMLESS_ISO = (0xA4, 0xC0)
 """SELECT and GET RESPONSE (ISO/IEC 7816-4)."""
+_STATUS_LENGTH = 2
+_KNOWN = COMMANDS.keys() - {Ins.ACTIVATION}
+"""Whose number is the same in every dialect."""
 _WIPES = (
     Ins.DEV_AUTH,
     Ins.SET_LABEL,
@@ -39,26 +44,26 @@ _WIPES = (
 class Allowance:
     """The tries that one test may spend on a real key, and those that it has spent.
 
+    :param application: whose PIN it is; those of others are not known.
     :param user_pin: the key's PIN; None where nobody handed it over, so that any PIN may be wrong.
     :param refused: called when the key refuses that PIN: it must not be tried again.
     """
 
-    def __init__(self, tries: int, user_pin: str | None, may_wipe: bool, refused: Callable[[], None]) -> None:
+    def __init__(
+        self, tries: int, application: str, user_pin: str | None, may_wipe: bool, refused: Callable[[], None]
+    ) -> None:
         self.tries = tries
+        self.application = application
         self.user_pin = user_pin
         self.may_wipe = may_wipe
         self.spent = 0
         self._refused = refused
 
-    def fail(self, was_right: bool) -> None:
-        """The key has refused a PIN or code.
-
-        :param was_right: it was the PIN that we know: so it is wrong.
-        """
+    def refuse(self) -> None:
+        """The key has refused the PIN that we know: so it is wrong."""
         self.spent += 1
-        if was_right:
-            self.user_pin = None
-            self._refused()
+        self.user_pin = None
+        self._refused()
 
     def change(self, enciphered: bytes) -> None:
         """The key has a new user PIN, enciphered under the old one."""
@@ -71,19 +76,28 @@ class Guard:
     """A transport that looks at every command before it is sent.
 
     VerifyPIN and ChangePIN are recomputed: one that carries the right user PIN costs no try and passes. Any other
-    use of a PIN or code counts as a try, and so does what is no command that we know: it may be one of its maker's.
+    use of a PIN or code counts as a try until the key has taken it. What is no command that we know may be one of
+    its maker's: it could do either, cost a try or change the key.
+
+    :param identify: sees that a key is the one that was named, and raises if not.
     """
 
-    def __init__(self, transport: Transport, dialect: Dialect, allowance: Allowance) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        dialect: Dialect,
+        allowance: Allowance,
+        identify: Callable[[Transport], None],
+    ) -> None:
         self._transport = transport
         self._dialect = dialect
         self._allowance = allowance
-        self._challenge = b""
-        self._left: dict[tuple[bytes, int], int] = {}
+        self._identify = identify
+        self._one_at_a_time = threading.Lock()
+        self._forget()
         self.records: list[ApduRecord] = []
         self.name = transport.name
-        self.reset = transport.reset
-        self.close = transport.close
+        self.is_open = True
 
     def exchange(self, apdu: bytes) -> bytes:
         """One APDU.
@@ -91,11 +105,43 @@ class Guard:
         :raises GuardError: it was not sent: it could cost a try or the key's contents.
         """
         command = _parsed(apdu)
-        is_right = self._is_right(command)
-        self._check(command, is_right)
-        answer = self._send(apdu)
-        self._learn(command, is_right, *parse_response(answer))
+        with self._one_at_a_time:
+            is_right = self._is_right(command)
+            self._challenge = b""  # good for one use, and that by the next command (G11)
+            self._check(command, is_right)
+            is_try = not is_right and self._tries_a_secret(command)
+            self._allowance.spent += is_try  # also of a key that is pulled out before it answers
+            answer = self._send(apdu)
+            data, sw = parse_response(answer)
+            self._allowance.spent -= is_try and sw == SW.OK
+            self._learn(command, is_right, data, sw)
         return answer
+
+    def reset(self) -> bytes:
+        """Reset the key; its ATR.
+
+        :raises VukeyError: another key is in the reader now; the way to it is closed.
+        """
+        with self._one_at_a_time:
+            self._forget()
+            answer = self._transport.reset()
+            try:
+                self._identify(self._transport)
+            except BaseException:
+                self.close()
+                raise
+        return answer
+
+    def close(self) -> None:
+        """Leave the key."""
+        self.is_open = False
+        self._transport.close()
+
+    def _forget(self) -> None:
+        """What a reset undoes."""
+        self._challenge = b""
+        self._ours: set[bytes] = set()
+        self._left: dict[tuple[bytes, int], int] = {}
 
     # Before a command
 
@@ -116,23 +162,39 @@ class Guard:
                 ),
                 tries=allowed,
             )
-        left = self._left.get((command.data[:_HANDLE], _pin_type(command)), 0)
-        if self._is_of(_PIN_COMMANDS, command) and left <= allowed - self._allowance.spent + 1:
+        left = self._tries_left(command)
+        if left is not None and left <= allowed - self._allowance.spent + 1:
             raise GuardError(
                 N_("too few tries are left on the real key ({left}) for a test that may spend {tries}"),
                 left=left, tries=allowed,
             )  # fmt: skip
 
+    def _tries_left(self, command: Command) -> int | None:
+        """0 where the key has not told; None of a command that nobody knows."""
+        if self._is_of(_PIN_COMMANDS, command):
+            return self._left.get((command.data[:_HANDLE], _pin_type(command)), 0)
+        if not self._is_activation(command):
+            return None
+        handles = command.data[: 2 * _HANDLE]
+        ask = Command(CLA_PLAIN, command.ins, ActivationAction.STATUS, 0, handles, _STATUS_LENGTH)
+        data, sw = parse_response(self._send(encode_command(ask)))
+        return data[1] if sw == SW.OK and len(data) == _STATUS_LENGTH else 0
+
     def _wipes(self, command: Command) -> bool:
-        installs = self._is_activation(command) and command.p1 == ActivationAction.INSTALL
-        return self._is_of(_WIPES, command) or installs
+        if self._is_activation(command):
+            return command.p1 not in (ActivationAction.STATUS, *_CODE_ACTIONS)
+        return self._is_of(_WIPES, command) or self._is_unknown(command)
 
     def _tries_a_secret(self, command: Command) -> bool:
         if self._is_activation(command):
             return command.p1 in _CODE_ACTIONS
-        if command.cla not in (CLA_PLAIN, CLA_MAC):
+        return self._is_of(_PIN_COMMANDS, command) or self._is_unknown(command)
+
+    def _is_unknown(self, command: Command) -> bool:
+        """Also one of another class: of a logical channel, or one link of a chain (ISO/IEC 7816-4)."""
+        if command.cla == _CLA_ISO:
             return command.ins not in _HARMLESS_ISO
-        return command.ins in _PIN_COMMANDS or command.ins not in COMMANDS
+        return not (self._is_of(_KNOWN, command) or self._is_activation(command))
 
     def _is_activation(self, command: Command) -> bool:
         return self._is_of((self._dialect.activation_ins,), command)
@@ -143,9 +205,10 @@ class Guard:
     def _is_right(self, command: Command) -> bool:
         """Whether it carries the user PIN that we know, under the challenge that the key has just given."""
         known = self._allowance.user_pin
-        if known is None or command.p2 != PinType.USER or len(self._challenge) != pin.CHALLENGE_LENGTH:
+        key, data = pin.pin_key((known or "").encode()), command.data
+        is_ours = known is not None and data[:_HANDLE] in self._ours and command[2:4] == (0, PinType.USER)
+        if not is_ours or len(self._challenge) != pin.CHALLENGE_LENGTH:
             return False
-        key, data = pin.pin_key(known.encode()), command.data
         if command.ins == Ins.VERIFY_PIN and command.cla == CLA_PLAIN:
             return data[_HANDLE:] == pin.verify_cryptogram(key, self._challenge, self._dialect.pin_block)
         if command.ins == Ins.CHANGE_PIN and command.cla == CLA_MAC:
@@ -160,17 +223,19 @@ class Guard:
         if self._is_of((Ins.GEN_RANDOM,), command):
             self._challenge = data if sw == SW.OK else b""
         if self._is_of((Ins.OPEN_APPLICATION,), command) and sw == SW.OK:
-            self._count_tries(ApplicationInfo.decode(data, self._dialect).handle)
-        if not self._tries_a_secret(command):
-            return
-        if sw & 0xFFF0 == SW.PIN_WRONG or sw == SW.PIN_LOCKED:
-            self._left[command.data[:_HANDLE], _pin_type(command)] = sw & 0xF if sw != SW.PIN_LOCKED else 0
-            self._allowance.fail(is_right)
+            self._learn_handle(command.data, ApplicationInfo.decode(data, self._dialect).handle)
+        if self._is_of(_PIN_COMMANDS, command) and _refuses(sw):
+            self._left[command.data[:_HANDLE], _pin_type(command)] = sw & 0xF if sw & 0xF0 == 0xC0 else 0
+            if is_right:
+                self._allowance.refuse()
         elif is_right and self._is_of((Ins.CHANGE_PIN,), command) and sw == SW.OK:
             self._allowance.change(command.data[_HANDLE : -pin.MAC_LENGTH])
 
-    def _count_tries(self, handle: bytes) -> None:
-        """Now, because between a challenge and its use there is room for nothing."""
+    def _learn_handle(self, application: bytes, handle: bytes) -> None:
+        """Ask for its tries now, because between a challenge and its use there is room for nothing."""
+        self._ours.discard(handle)
+        if application == self._allowance.application.encode():
+            self._ours.add(handle)
         for kind in PinType:
             command = Command(CLA_PLAIN, Ins.GET_PIN_INFO, 0, kind, handle, 3)
             data, sw = parse_response(self._send(encode_command(command)))
@@ -201,6 +266,11 @@ def _parsed(apdu: bytes) -> Command:
         return parse_command(apdu)
     except ApduError:
         return Command(0xFF, 0xFF, data=apdu)
+
+
+def _refuses(sw: int) -> bool:
+    """63xx: a key of another maker may not say how many tries are left."""
+    return sw >> 8 == SW.PIN_WRONG >> 8 or sw == SW.PIN_LOCKED
 
 
 def _pin_type(command: Command) -> int:

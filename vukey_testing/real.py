@@ -19,7 +19,7 @@ from emulator.issuer.personalise import UNFINISHED, Stage, issue
 from emulator.profiles import Profile
 from emulator.running import load_model
 from hostdriver.control import KeyApi
-from hostdriver.errors import NoKeyError
+from hostdriver.errors import HostError, NoKeyError
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
 from hostdriver.transport import Transport
@@ -30,7 +30,7 @@ from protocols.errors import VukeyError
 from protocols.i18n import N_
 from protocols.runfile import run_directory
 from vukey_testing.calls import PATIENCE_S, Calls
-from vukey_testing.errors import GuardError, SetupError, skip
+from vukey_testing.errors import GuardError, SetupError, second_user, skip
 from vukey_testing.guard import Allowance, Guard
 from vukey_testing.operators import ApiOperator, Operator, RobotOperator
 from vukey_testing.person import PersonOperator
@@ -87,19 +87,25 @@ class RealOptions:
 
         :raises SetupError: no such reader, or another key is in it; nothing but GetDevInfo was sent.
         """
-        reader = self.find_reader()
-        transport = PcscTransport.open(reader)
+        transport = PcscTransport.open(self.find_reader())
         try:
-            serial = GmtSession(transport).device_info().serial
-            if serial != self.serial:
-                raise SetupError(
-                    N_("the key in {reader} says that it is {found}, not --serial {serial}: it was left alone"),
-                    reader=reader, found=printable(serial), serial=self.serial,
-                )  # fmt: skip
+            self.identify(transport)
         except BaseException:
             transport.close()
             raise
         return transport
+
+    def identify(self, transport: Transport) -> None:
+        """See that the key is the one.
+
+        :raises SetupError: it is another; nothing but GetDevInfo was sent.
+        """
+        serial = GmtSession(transport).device_info().serial
+        if serial != self.serial:
+            raise SetupError(
+                N_("the key in {reader} says that it is {found}, not --serial {serial}: it was left alone"),
+                reader=transport.name.partition(":")[2], found=printable(serial), serial=self.serial,
+            )  # fmt: skip
 
     def find_reader(self) -> str:
         """The whole name of its reader.
@@ -142,8 +148,10 @@ class RealKey:
         self.profile = options.profile
         self.operator = operator
         self._dialect = dialect_named(self.profile.dialect)
-        self._pin = None if lock.pin_was_refused else options.user_pin
-        self._allowance = Allowance(tries, self._pin, options.may_wipe, lock.note_refused_pin)
+        self._pin = None if lock.has_refused("PIN") else options.user_pin
+        self._allowance = Allowance(
+            tries, self.profile.application, self._pin, options.may_wipe, lambda: lock.note_refused("PIN")
+        )
         self._guards: list[Guard] = []
         self.recorder = SeenRecorder(self.operator, self._records)
         self.certificates: Mapping[str, bytes] = {}
@@ -166,7 +174,7 @@ class RealKey:
 
         :raises SetupError: the key has refused it in this run.
         """
-        if self._lock.pin_was_refused:
+        if self._lock.has_refused("PIN"):
             raise SetupError(N_("the key has refused the PIN that was handed over; it is not tried again"))
         if self._pin is None:
             skip(N_("the PIN of the real key was not handed over: --vukey-pin-file, or VUKEY_PIN"))
@@ -190,10 +198,18 @@ class RealKey:
             self.operator.unplug()
             wait_for_cards(lambda readers: self._reader not in readers, PATIENCE_S)
             self.plugged = False
+            for guard in self._guards:
+                guard.close()
 
     def open(self) -> Transport:
-        """A guarded way to it."""
-        self._guards.append(Guard(self._options.open(), self._dialect, self._allowance))
+        """A guarded way to it.
+
+        :raises CallError: the test has one already.
+        """
+        if self._guards and self._guards[-1].is_open:
+            raise second_user()
+        way = self._options.open()
+        self._guards.append(Guard(way, self._dialect, self._allowance, self._options.identify))
         return self._guards[-1]
 
     def close(self) -> None:
@@ -205,7 +221,7 @@ class RealKey:
             guard.close()
         self.plug()
         if self._allowance.user_pin not in (self._pin, None):
-            self._lock.note_refused_pin()
+            self._lock.note_refused("PIN")
             raise GuardError(N_("the test has changed the real key's PIN and not changed it back"))
         with self._session() as session:
             left = self._tries_left(session)
@@ -292,8 +308,8 @@ class RealKey:
     def _issue(self, session: GmtSession) -> None:
         """Issue the key anew: everything on it is deleted."""
         profile = self.profile
+        self._authenticate(session)
         if self.wanted.stage is Stage.BLANK:
-            session.authenticate_device(profile.device_auth_key)
             for name in session.applications():
                 session.delete_application(name)
             return
@@ -312,22 +328,33 @@ class RealKey:
         done.result()
 
 
+    def _authenticate(self, session: GmtSession) -> None:
+        """Try the model's device key, once in a run: a real key may count those tries as well."""
+        if self._lock.has_refused("device key"):
+            raise SetupError(N_("the key has refused its model's device key; it is not tried again"))
+        try:
+            session.authenticate_device(self.profile.device_auth_key)
+        except HostError:
+            self._lock.note_refused("device key")
+            raise
+
+
 class Lock:
-    """Held by the one test that has the real key; it remembers that the key has refused the PIN in this run."""
+    """Held by the one test that has the real key; it remembers which secrets the key has refused in this run."""
 
     def __init__(self, descriptor: int, run: str) -> None:
         self._descriptor = descriptor
         self._run = run
 
-    @property
-    def pin_was_refused(self) -> bool:
-        """Whether the PIN that was handed over is wrong: trying it again would cost another try."""
-        return os.pread(self._descriptor, 256, 0).decode() == self._run
+    def has_refused(self, secret: str) -> bool:
+        """Whether what we know of it is wrong: trying it again would cost another try."""
+        return f"{self._run} {secret}" in os.pread(self._descriptor, 256, 0).decode().splitlines()
 
-    def note_refused_pin(self) -> None:
-        """Remember it for the rest of the run."""
+    def note_refused(self, secret: str) -> None:
+        """Remember it for the rest of the run; what other runs noted is over."""
+        noted = [name for name in ("PIN", "device key") if name == secret or self.has_refused(name)]
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, self._run.encode(), 0)
+        os.pwrite(self._descriptor, "".join(f"{self._run} {name}\n" for name in noted).encode(), 0)
 
 
 @contextmanager

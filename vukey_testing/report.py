@@ -46,6 +46,8 @@ class ReportPlugin:
             for key in keys:
                 _add_section(report, _("vukey screens of {serial}").format(serial=key.serial), _screens(key))
                 _add_section(report, _("vukey APDUs of {serial}").format(serial=key.serial), _apdus(key))
+        if report.when == "teardown":
+            item.stash[KEYS] = []  # the test may be run again, and has other keys then
         return report
 
 

@@ -19,6 +19,7 @@ from hostdriver.transport.pcsc import PcscTransport, wait_for_cards
 from hostdriver.transport.unix_socket import SocketTransport
 from protocols.errors import VukeyError
 from protocols.i18n import N_
+from vukey_testing.errors import second_user
 
 PATIENCE_S = 30.0
 """Longest wait for a reader: other tests may have their keys in it."""
@@ -151,6 +152,17 @@ class UnixSocket:
         return SocketTransport.open(self.path or "")
 
 
+class _User(PcscTransport):
+    """Knows whether it still has the key."""
+
+    is_open = True
+
+    def close(self) -> None:
+        """See `PcscTransport.close`."""
+        self.is_open = False
+        super().close()
+
+
 class Reader:
     """A slot of vsmartcard's reader in a real pcscd, reached with pyscard.
 
@@ -165,6 +177,7 @@ class Reader:
         self._state: LinkState | None = None
         self._slot = -1
         self._name = ""
+        self._user: _User | None = None
 
     @property
     def plugged(self) -> bool:
@@ -194,7 +207,7 @@ class Reader:
             self._link.close()
             self._link = None
         if self._name:
-            name, self._name = self._name, ""
+            name, self._name, self._user = self._name, "", None
             wait_for_cards(lambda readers: name not in readers, PATIENCE_S)
 
     @property
@@ -203,8 +216,14 @@ class Reader:
         return f"pcsc:{self._name}"
 
     def open(self) -> Transport:
-        """See `Wire.open`."""
-        return PcscTransport.open(self._name)
+        """See `Wire.open`.
+
+        :raises CallError: the test has the key open already.
+        """
+        if self._user and self._user.is_open:
+            raise second_user()
+        self._user = _User.open(self._name)
+        return self._user
 
     def _hear(self, state: LinkState, slot: int) -> None:
         with self._told:

@@ -43,7 +43,7 @@ def key_json(control: KeyControl) -> dict[str, Any]:
 
 def _waiting(device: Device) -> dict[str, Any] | None:
     with device.lock:
-        ask, seconds_left = device.waiting, device.seconds_left
+        ask, seconds_left, ok_in, unread = device.waiting, device.seconds_left, device.ok_in, device.unread
     if ask is None:
         return None
     return {
@@ -52,6 +52,8 @@ def _waiting(device: Device) -> dict[str, Any] | None:
         "digits": ask.digits,
         "presses": ask.presses,
         "seconds_left": seconds_left,
+        "ok_in": ok_in,
+        "unread": unread,
     }
 
 

@@ -48,8 +48,13 @@ class Feed:
         self._queue.put_nowait(None)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (event := await self._queue.get()) is not None:
-            yield event
+        """All that has come, in one piece: after each the loop gets to see whether the reader is still there."""
+        ended = False
+        while not ended:
+            events = [await self._queue.get()]
+            events += [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+            ended = None in events
+            yield b"".join(event for event in events if event is not None)
 
 
 class Hub:
@@ -186,7 +191,7 @@ class Hub:
 def _lasting(key: dict[str, Any]) -> dict[str, Any]:
     """Without what changes by itself as time passes."""
     waiting = key.get("waiting")
-    return {**key, "clock": None, "waiting": waiting and {**waiting, "seconds_left": None}}
+    return {**key, "clock": None, "waiting": waiting and {**waiting, "seconds_left": None, "ok_in": None}}
 
 
 def _event(name: str | None, data: dict[str, Any]) -> bytes:

@@ -239,7 +239,7 @@ def _seconds(span: float | str) -> float:
 
 
 async def set_battery(panel: Panel, given: Given) -> Answer:
-    panel.control.set_battery(given.body["level"])
+    await panel.run(panel.control.set_battery, given.body["level"])
     panel.hub.touch()
     return {}
 

@@ -76,7 +76,7 @@ class KeyControl:
         self.device.type(digits)
 
     def set_battery(self, percent: int) -> None:
-        """Charge or drain the battery.
+        """Charge or drain the battery; an empty one switches the key off.
 
         :raises NoBatteryError: the model has none.
         :raises ValueError: not 0 … 100.
@@ -90,9 +90,10 @@ class KeyControl:
 
         :raises NotPoweredError: the key is not plugged in.
         """
-        if not self.plugged:
-            raise NotPoweredError(N_("the key is not plugged in; plug it in: vukey key plug"))
-        return self._shared.begin(self, apdu)
+        with self.device.lock:  # pulled out after the look, it would have power again
+            if not self.plugged:
+                raise NotPoweredError(N_("the key is not plugged in; plug it in: vukey key plug"))
+            return self._shared.begin(self, apdu)
 
     def close(self) -> None:
         """Let go of the key."""

@@ -95,6 +95,7 @@ class Serving:
             config = Config(
                 Gate(application(panel), self._access),
                 log_config=None,
+                log_level="error",  # what strangers send us is no news for the person at the terminal
                 access_log=False,
                 server_header=False,
                 date_header=False,

@@ -63,7 +63,15 @@ _FACTS: dict[str, Schema] = {
     "powered": BOOLEAN,
     "battery": nullable(record(level=INTEGER, on=BOOLEAN)),
     "waiting": nullable(
-        record(title=TEXT, items=array(_ITEM), digits=INTEGER, presses=INTEGER, seconds_left=NUMBER)
+        record(
+            title=TEXT,
+            items=array(_ITEM),
+            digits=INTEGER,
+            presses=INTEGER,
+            seconds_left=NUMBER,
+            ok_in=NUMBER,
+            unread=BOOLEAN,
+        )
     ),
     "applications": array(_APPLICATION),
     "clock": NUMBER,

@@ -49,7 +49,7 @@ Waiting = Generator[Ask, Decision, bytes]
 
 
 class Prompt:
-    """One request on the screen, driven by buttons.
+    """One request on the screen, driven by buttons. OK does nothing before `ok_from`, nor until `read` (E1, E10).
 
     :param now: the clock's time at which the screen was drawn.
     """
@@ -57,11 +57,11 @@ class Prompt:
     def __init__(self, ask: Ask, rules: Confirm, geometry: Geometry, texts: Texts, now: float) -> None:
         self.ask = ask
         self.deadline = now + rules.timeout_s
-        self._ok_from = now + rules.ok_dead_ms / 1000
+        self.ok_from = now + (0 if ask.digits else rules.ok_dead_ms / 1000)
         self._texts = texts
         self._pages = paginate(ask.title, ask.items, geometry.columns, geometry.rows - 1)
         self._page = 0
-        self._read = not rules.must_page_to_end or len(self._pages) == 1
+        self.read = bool(ask.digits) or not rules.must_page_to_end or len(self._pages) == 1
         self._presses_left = ask.presses
         self._typed = ""
 
@@ -100,7 +100,7 @@ class Prompt:
         if button in (Button.UP, Button.DOWN):
             step = 1 if button is Button.DOWN else -1
             self._page = min(max(self._page + step, 0), len(self._pages) - 1)
-            self._read = self._read or self._page == len(self._pages) - 1
+            self.read = self.read or self._page == len(self._pages) - 1
         elif button.is_digit and len(self._typed) < self.ask.digits:
             self._typed += button
         return None
@@ -109,7 +109,7 @@ class Prompt:
         if self.ask.digits:
             complete = len(self._typed) == self.ask.digits
             return Decision(Outcome.CONFIRMED, self._typed) if complete else None
-        if now < self._ok_from or not self._read:
+        if now < self.ok_from or not self.read:
             return None
         self._presses_left -= 1
         return None if self._presses_left else Decision(Outcome.CONFIRMED)

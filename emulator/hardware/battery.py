@@ -13,7 +13,7 @@ class Battery:
     """Switched by a person.
 
     :param auto_off_s: seconds after which nobody's touch means that nobody is there; 0 = never.
-    :param on_idle: called then, in the clock's thread.
+    :param on_idle: called then, in the clock's thread, and once the battery is empty.
     """
 
     def __init__(self, clock: Clock, auto_off_s: float, on_idle: Callable[[], None]) -> None:
@@ -25,17 +25,19 @@ class Battery:
         self._timer: Timer | None = None
 
     def set_level(self, percent: int) -> None:
-        """Charge or drain it.
+        """Charge or drain it; empty, it has the key switched off as when nobody is there.
 
         :raises ValueError: not 0 … 100.
         """
         if not 0 <= percent <= FULL:
             raise ValueError("a battery's level is 0 to 100")
         self.level = percent
+        if not percent:
+            self._on_idle()
 
     def switch(self, *, on: bool) -> None:
-        """Switch the key on or off."""
-        self.on = on
+        """Switch the key on or off; an empty battery switches nothing on."""
+        self.on = on and self.level > 0
         self.touch()
 
     def touch(self) -> None:

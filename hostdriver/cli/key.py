@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ def _watch(api: KeyApi, as_json: bool) -> None:
 @app.command(
     help=_(
         "Press buttons, one after the other: ok, cancel, up, down, power, 0 to 9. "
-        "A model may not take OK in the first second of a transaction: advance its clock first."
+        "An OK that the key does not take yet is told on standard error."
     )
 )
 def press(
@@ -129,7 +130,19 @@ def press(
     serial: SerialOption = None,
 ) -> None:
     with KeyApi.find(serial) as api:
-        api.press(*buttons)
+        for button in buttons:
+            if button == "ok":
+                _tell_if_not_taken(api.key()["waiting"])
+            api.press(button)
+
+
+def _tell_if_not_taken(waiting: Json | None) -> None:
+    """A real key is silent about it, and a script would wait for nothing."""
+    if waiting and waiting["unread"]:
+        typer.echo(_("The key does not take OK before its last page: press down first."), err=True)
+    elif waiting and waiting["ok_in"]:
+        line = _("The key does not take OK yet: wait {seconds} s, or vukey key clock advance {seconds}s.")
+        typer.echo(line.format(seconds=math.ceil(waiting["ok_in"])), err=True)
 
 
 @app.command(

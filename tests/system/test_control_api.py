@@ -23,6 +23,8 @@ from PIL import Image
 
 from emulator.control.api import ALL_OPERATIONS
 from emulator.control.server import PanelError, PanelSpec, start_panel
+from emulator.hardware.display import ScreenKind
+from emulator.links.unix_socket import SocketLinkError
 from emulator.profiles import Profile, load_profile
 from emulator.running import LinkSpec, RunningKey, open_device
 from hostdriver.errors import CancelledError, ConfirmTimeoutError, KeyRemovedError
@@ -126,8 +128,13 @@ def test_what_the_key_asks(api: Client, key: PanelKey) -> None:
     assert waiting["title"] == screen["title"] == "请核对交易"
     assert ["收款人:", "张三"] in waiting["items"]
     assert waiting["seconds_left"] == key.profile.confirm.timeout_s
+    assert waiting["ok_in"] == key.profile.confirm.ok_dead_ms / 1000 > 0
+    assert waiting["unread"] is True
     key.clock.advance(10)
     assert api.get("/key")["waiting"]["seconds_left"] == key.profile.confirm.timeout_s - 10
+    assert api.get("/key")["waiting"]["ok_in"] == 0
+    api.press(*["down"] * (screen["pages"] - 1))
+    assert api.get("/key")["waiting"]["unread"] is False
     api.press("cancel")
     with pytest.raises(CancelledError):
         signing.result(PATIENCE_S)
@@ -606,6 +613,25 @@ def _has_ipv6() -> bool:
         except OSError:
             return False
     return True
+
+
+def test_a_plug_that_does_not_fit_leaves_the_key_out() -> None:
+    opened = open_device(None, None, None)
+    running = RunningKey(opened, [LinkSpec("socket")], lambda *_: None)
+    assert running.socket_path is not None
+    try:
+        running.start()
+        running.unplug()
+        running.socket_path.touch()
+        with pytest.raises(SocketLinkError):
+            running.plug()
+        assert not running.plugged
+        assert opened.device.screen.kind is ScreenKind.OFF
+        running.socket_path.unlink()
+        running.plug()
+        assert running.plugged
+    finally:
+        running.stop()
 
 
 def test_an_address_that_is_taken_is_one_line(key: PanelKey, tmp_path: Path) -> None:

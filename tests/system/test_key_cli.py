@@ -7,6 +7,7 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import unicodedata
@@ -14,8 +15,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -33,7 +36,18 @@ from hostdriver.errors import (
 from hostdriver.gmt import GmtSession
 from protocols.gmt import SignInput
 from protocols.runfile import RunFile
-from tests.rig.cli import INITIAL_PIN, PIN, Started, Terminal, Up, environment, failing, run_directory, vukey
+from tests.rig.cli import (
+    INITIAL_PIN,
+    PIN,
+    Started,
+    Terminal,
+    Up,
+    environment,
+    failing,
+    profile_file,
+    run_directory,
+    vukey,
+)
 from tests.rig.messages import TRANSFER
 
 GET_DEV_INFO = bytes.fromhex("80040000000000")
@@ -111,6 +125,37 @@ def test_a_person_at_another_terminal_reads_and_signs(run: Path) -> None:
         assert any(record["ms"] and not record["pending"] for record in logged)
         assert PIN not in json.dumps(logged)
         assert up.stop() == 0
+
+
+def test_an_ok_that_is_not_taken_is_told(run: Path) -> None:
+    dead = profile_file(
+        run, "dead", "bocom-2g-tendyron", 'confirm.ok_dead_ms = { value = 10000, source = "assumed" }'
+    )
+    with Up(run, *PANEL, "--profile", dead) as up, KeyApi.find() as api, signing(run) as host:
+        pages = api.wait_for("请核对交易")["pages"]
+        assert "press down first" in vukey("key", "press", "ok", run=run).stderr
+        api.press(*["down"] * (pages - 1))
+        told = vukey("key", "press", "ok", run=run)
+        assert (told.returncode, told.stdout) == (0, "")
+        assert re.fullmatch(r"The key does not take OK yet: wait (\d+) s, .*advance \1s\.\n", told.stderr)
+        key(run, "clock", "advance", "10s")
+        key(run, "press", "ok")
+        assert host.wait() == 0
+        assert up.stop() == 0
+
+
+def test_a_second_signal_does_not_cut_the_leaving_short(run: Path) -> None:
+    with Up(run, *PANEL) as up, KeyApi.find() as api, closing(api.live()) as live:
+        next(live)
+        with socket.create_connection(("127.0.0.1", urlsplit(up.facts["panel"]).port)) as waits:
+            request = f"GET /t/{token_of(up, run)}/wait?text=never HTTP/1.1\r\nHost: {up.facts['panel'][7:]}\r\n\r\n"
+            waits.sendall(request.encode())
+            assert api.key()["plugged"]  # whoever waits was heard before; to send it away takes a while
+            up.process.send_signal(signal.SIGTERM)
+            with pytest.raises(KeyRemovedError):
+                list(live)
+            assert up.stop(signal.SIGTERM) == 143
+        assert up.run_files == []
 
 
 def test_the_clock_moves_when_told(run: Path) -> None:

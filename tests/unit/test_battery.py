@@ -84,5 +84,24 @@ def test_no_level_beyond_its_limits(clock: ManualClock, level: int) -> None:
     assert battery.level == 7
 
 
+def test_an_empty_battery_lights_no_screen(key: Device) -> None:
+    key.press("power")
+    battery_of(key).set_level(0)
+    assert not battery_of(key).on
+    assert key.screen.kind is ScreenKind.OFF
+    key.press("power")
+    assert not battery_of(key).on
+    assert key.screen.kind is ScreenKind.OFF
+    battery_of(key).set_level(1)
+    key.press("power")
+    assert battery_of(key).on
+
+
+def test_an_empty_battery_is_nothing_to_a_key_on_the_bus(key: Device) -> None:
+    key.bus_power(on=True)
+    battery_of(key).set_level(0)
+    assert key.screen.lines == ("交通银行", "未连接")
+
+
 def test_a_key_without_a_power_button_has_none(clock: ManualClock) -> None:
     assert Device(load_profile("bocom-2g-feitian"), clock=clock).battery is None

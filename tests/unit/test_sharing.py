@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from emulator.control.keycontrol import KeyControl
 from emulator.device import Device
 from emulator.profiles import load_profile
 from emulator.sharing import SharedKey
@@ -13,6 +16,7 @@ from protocols.gmt import CLA_PLAIN, DEV_AUTH_SM4, Ins
 from protocols.sw import SW
 
 FIRST, SECOND = "first", "second"
+GET_DEV_INFO = bytes.fromhex("80040000000000")
 
 
 @pytest.fixture
@@ -95,3 +99,35 @@ def test_the_rest_of_a_long_answer_is_not_for_another(key: SharedKey) -> None:
     assert first[-2:] == SW.MORE_DATA.to_bytes(2)
     other = send(key, SECOND, Ins.GET_DEV_INFO, le=100)
     assert other == first  # from its beginning, not the second piece
+
+
+class LookedAt:
+    """A plug that notes whether the key could be pulled out while somebody looks whether it is in."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self.could_be_pulled = False
+
+    @property
+    def plugged(self) -> bool:
+        with ThreadPoolExecutor(1) as other:
+            self.could_be_pulled = other.submit(self._take_and_give_back).result()
+        return True
+
+    def plug(self) -> None: ...
+
+    def unplug(self) -> None: ...
+
+    def _take_and_give_back(self) -> bool:
+        taken = self._device.lock.acquire(blocking=False)
+        if taken:
+            self._device.lock.release()
+        return taken
+
+
+def test_no_apdu_gives_power_to_a_key_that_is_pulled_out_meanwhile(key: SharedKey) -> None:
+    plug = LookedAt(key.device)
+    control = KeyControl(key, plug)
+    control.begin(GET_DEV_INFO)
+    control.close()
+    assert not plug.could_be_pulled
