@@ -22,7 +22,7 @@ from hostdriver.errors import (
 )
 from hostdriver.printable import printable
 from hostdriver.transport.unix_socket import run_files
-from protocols.i18n import N_
+from protocols.i18n import N_, language
 from protocols.runfile import RunFile, run_directory
 
 _ANSWER_S = 30.0
@@ -46,7 +46,7 @@ class KeyApi:
     def __init__(self, url: str, token: str) -> None:
         parts = urlsplit(url)
         self._url, self._host, self._port = url, parts.hostname or "", parts.port
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {token}", "Accept-Language": language()}
         self._idle: list[HTTPConnection] = []
 
     @classmethod

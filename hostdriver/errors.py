@@ -5,6 +5,7 @@ The exit codes are a contract (docs/exit-codes.md).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum, unique
 from typing import Any
 
@@ -57,9 +58,9 @@ class ApduFailedError(HostError):
         super().__init__(N_("the key answered {sw}: {meaning}"), sw=f"{sw:04X}", meaning=describe(sw))
         self.sw = sw
 
-    def localized(self) -> str:
+    def localized(self, translate: Callable[[str], str] = _) -> str:
         """Its meaning is a message of the catalogue too."""
-        return _(self.message).format(sw=f"{self.sw:04X}", meaning=_(describe(self.sw)))
+        return translate(self.message).format(sw=f"{self.sw:04X}", meaning=translate(describe(self.sw)))
 
 
 class StatusError(HostError):
@@ -203,9 +204,9 @@ class NewPinRefusedError(ApduFailedError):
         )
         self.sw = sw
 
-    def localized(self) -> str:
-        """The line in the language of the person's locale."""
-        return HostError.localized(self)
+    def localized(self, translate: Callable[[str], str] = _) -> str:
+        """The line in another language."""
+        return HostError.localized(self, translate)
 
 
 class BlankKeyError(HostError):

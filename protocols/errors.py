@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from protocols.i18n import _
 
 
@@ -17,13 +19,16 @@ class VukeyError(Exception):
         self.message = message
         self.values = values
 
-    def localized(self) -> str:
-        """The line in the language of the person's locale; an error among the values in that language too."""
+    def localized(self, translate: Callable[[str], str] = _) -> str:
+        """The line in another language; an error among the values in that language too.
+
+        :param translate: into the language; without it, that of the person's locale.
+        """
         values = {
-            name: value.localized() if isinstance(value, VukeyError) else value
+            name: value.localized(translate) if isinstance(value, VukeyError) else value
             for name, value in self.values.items()
         }
-        return _(self.message).format(**values)
+        return translate(self.message).format(**values)
 
 
 class ProtocolError(VukeyError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gettext
 import json
 import logging
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from emulator.control.patterns import PatternError
 from emulator.control.schema import Schema, SchemaError, check
 from emulator.device import NoSuchButtonError, NotPoweredError, PowerLostError
 from protocols.errors import ProtocolError, VukeyError
-from protocols.i18n import N_
+from protocols.i18n import DOMAIN, LOCALE_DIR, N_
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +54,18 @@ async def _openapi(panel: Panel, given: Given) -> Answer:
 
 
 async def _docs(panel: Panel, given: Given) -> Answer:
-    accepted = given.request.headers.get("accept-language", "")
-    language = given.query["lang"] or ("zh" if accepted.lower().startswith("zh") else "en")
-    return HTMLResponse(page(ALL_OPERATIONS, language))
+    return HTMLResponse(page(ALL_OPERATIONS, given.query["lang"] or _language(given.request)))
+
+
+def _language(request: Request) -> str:
+    """What the client's person reads."""
+    return "zh" if request.headers.get("accept-language", "").lower().startswith("zh") else "en"
+
+
+def _line(error: VukeyError, request: Request) -> str:
+    return error.localized(
+        gettext.translation(DOMAIN, LOCALE_DIR, [_language(request)], fallback=True).gettext
+    )
 
 
 ALL_OPERATIONS = (
@@ -94,10 +104,10 @@ async def _answer(operation: Operation, panel: Panel, request: Request) -> Respo
         answer = await operation.handler(panel, given)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
     except ApiError as error:
-        return JSONResponse({"error": str(error), "code": error.code, **error.more}, error.status)
+        return JSONResponse({"error": _line(error, request), "code": error.code, **error.more}, error.status)
     except VukeyError as error:
         status, code = next(told for kind, told in _REFUSALS.items() if isinstance(error, kind))
-        return JSONResponse({"error": str(error), "code": code}, status)
+        return JSONResponse({"error": _line(error, request), "code": code}, status)
     except ClientDisconnect:
         return Response(status_code=400)  # to nobody
     except Exception as error:

@@ -43,6 +43,7 @@ class Hands(Generic[Seen]):
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             self._act(item[0])
+            self._queue.task_done()
 
 
 class Operator:

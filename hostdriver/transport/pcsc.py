@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 from hostdriver.errors import HostError, KeyRemovedError, MissingComponentError, NoKeyError
 from protocols.i18n import N_
@@ -123,7 +123,7 @@ class PcscTransport:
         self._scard = scard
 
     @classmethod
-    def open(cls, reader: str) -> PcscTransport:
+    def open(cls, reader: str) -> Self:
         """Connect to the card in a reader.
 
         :raises NoKeyError: no such reader, or no card in it.

@@ -299,7 +299,12 @@ def test_chinese(run: Path) -> None:
         assert "序列号" in status
         assert not re.search(r"\b(?:Serial|tries|yes|certificate)\b", status)
         assert not re.search(r"[a-z]{4,} [a-z]{3,}", key(run, "log", LANGUAGE="zh_CN"))
-        for wrong in (("type", "1"), ("wait", "没有", "--timeout", "0.01s"), ("battery", "3")):
+        for wrong in (
+            ("type", "1"),
+            ("press", "power"),
+            ("wait", "没有", "--timeout", "0.01s"),
+            ("battery", "3"),
+        ):
             done = vukey("key", *wrong, run=run, LANGUAGE="zh_CN")
             assert done.returncode > 1
             assert re.search("[\u4e00-\u9fff]{2}", done.stderr), done.stderr

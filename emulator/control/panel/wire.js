@@ -1,5 +1,7 @@
 // The way to the key: its live events, and what the person does to it, in order.
 
+import { language } from "./texts.js";
+
 const GONE_AFTER_MS = 6000;
 const AGAIN_AFTER_MS = 2000;
 
@@ -13,7 +15,7 @@ export function post(path, body, onRefused) {
 }
 
 async function send(path, body, onRefused) {
-  const headers = { "Content-Type": "application/json" };
+  const headers = { "Content-Type": "application/json", "Accept-Language": language };
   const request = { method: "POST", headers, body: JSON.stringify(body) };
   const answer = await fetch(path, request).catch(() => null); // a lost connection: the live events tell of it
   if (answer) onRefused((await answer.json()).error ?? "");
