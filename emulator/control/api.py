@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gettext
 import json
 import logging
 from collections.abc import Callable
@@ -19,13 +18,14 @@ from emulator.control.automation import RulesError
 from emulator.control.events import TooManyStreamsError
 from emulator.control.handlers import Answer, ApiError, Given, Panel
 from emulator.control.keycontrol import NoBatteryError
+from emulator.control.languages import language_of, translator
 from emulator.control.openapi import document, page
 from emulator.control.operations import OPERATIONS, Operation
 from emulator.control.patterns import PatternError
 from emulator.control.schema import Schema, SchemaError, check
 from emulator.device import NoSuchButtonError, NotPoweredError, PowerLostError
 from protocols.errors import ProtocolError, VukeyError
-from protocols.i18n import DOMAIN, LOCALE_DIR, N_
+from protocols.i18n import N_
 
 _log = logging.getLogger(__name__)
 
@@ -54,18 +54,11 @@ async def _openapi(panel: Panel, given: Given) -> Answer:
 
 
 async def _docs(panel: Panel, given: Given) -> Answer:
-    return HTMLResponse(page(ALL_OPERATIONS, given.query["lang"] or _language(given.request)))
-
-
-def _language(request: Request) -> str:
-    """What the client's person reads."""
-    return "zh" if request.headers.get("accept-language", "").lower().startswith("zh") else "en"
+    return HTMLResponse(page(ALL_OPERATIONS, given.query["lang"] or language_of(given.request.headers)))
 
 
 def _line(error: VukeyError, request: Request) -> str:
-    return error.localized(
-        gettext.translation(DOMAIN, LOCALE_DIR, [_language(request)], fallback=True).gettext
-    )
+    return error.localized(translator(language_of(request.headers)))
 
 
 ALL_OPERATIONS = (

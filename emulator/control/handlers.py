@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gettext
 import json
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
@@ -20,15 +19,16 @@ from emulator.control.answers import apdu_json, frame_of, key_json, screen_json,
 from emulator.control.automation import NO_RULES, Automation, TwoButtons
 from emulator.control.events import Feed, Hub
 from emulator.control.keycontrol import KeyControl
+from emulator.control.languages import translator
 from emulator.control.panel_texts import PANEL_TEXTS
 from emulator.control.patterns import compile_pattern
-from emulator.control.security import BY_COOKIE, Access
+from emulator.control.security import BY_COOKIE, Access, closed_page
 from emulator.control.watch import Accepts, Shown, matches, shows
 from emulator.device import Exchange, PowerLostError
 from emulator.hardware.frame import Frame
 from protocols.duration import seconds_of
 from protocols.errors import VukeyError
-from protocols.i18n import DOMAIN, LOCALE_DIR, N_
+from protocols.i18n import N_
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
@@ -262,7 +262,13 @@ async def new_ticket(panel: Panel, given: Given) -> Answer:
 
 
 async def enter(panel: Panel, given: Given) -> Answer:
-    if not panel.access.spend_ticket(given.query["ticket"] or ""):
+    headers = given.request.headers
+    good = panel.access.spend_ticket(given.query["ticket"] or "")
+    if not good and panel.access.holds_session(headers):
+        return RedirectResponse("/", 303)
+    if not good and (page := closed_page(headers)):
+        return page
+    if not good:
         raise ApiError(
             401, "ticket-used", N_("this URL has been used or is too old; ask for another: vukey key panel")
         )
@@ -286,8 +292,8 @@ def _file(name: str) -> Response:
 
 
 async def panel_strings(panel: Panel, given: Given) -> Answer:
-    catalogue = gettext.translation(DOMAIN, LOCALE_DIR, [given.query["lang"]], fallback=True)
-    return {text: catalogue.gettext(text) for text in PANEL_TEXTS}
+    translate = translator(given.query["lang"])
+    return {text: translate(text) for text in PANEL_TEXTS}
 
 
 # Answers that take their time

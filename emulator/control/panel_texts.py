@@ -47,6 +47,8 @@ PAGE_TEXTS = (
     N_("Wants {digits} digits on the keypad, then OK."),
     N_("Wants OK twice."),
     N_("Wants OK."),
+    N_("OK counts once you have seen the last page."),
+    N_("OK does not count in the first moment."),
     N_("data withheld"),
     N_("unknown command"),
     N_("waits"),

@@ -8,6 +8,7 @@ CORS, and what is sent must say that it is JSON, which no form can.
 from __future__ import annotations
 
 import hmac
+import html
 import ipaddress
 import re
 import secrets
@@ -17,8 +18,11 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.control.languages import language_of, translator
+from protocols.i18n import N_
 
 TICKET_LIFE_S = 600.0
 """How long a one-time URL waits for its browser (assumed)."""
@@ -52,6 +56,9 @@ _MISDIRECTED = Refusal(421, "wrong-host", "the Host header names another server"
 _FOREIGN = Refusal(403, "foreign-origin", "another site's page may not use this key")
 _UNAUTHORIZED = Refusal(
     401, "unauthorized", "no valid token: it is in the key's run file; see docs/control-api.md"
+)
+_CLOSED = N_(
+    "The panel opens with a URL that is good once. For another one, type in a terminal: vukey key panel"
 )
 _NOT_JSON = Refusal(415, "not-json", "a body must be sent as Content-Type: application/json")
 
@@ -97,6 +104,10 @@ class Access:
         """Whether that is what the cookie holds."""
         return _same(given, self._session)
 
+    def holds_session(self, headers: Headers) -> bool:
+        """Whether a browser's cookies are those of one that came with a ticket."""
+        return any(self.is_session(value) for value in _cookies(headers, self.cookie_name))
+
     @property
     def cookie(self) -> str:
         """`Set-Cookie` for the browser that came with a ticket: not the token, so that no page can read it."""
@@ -140,7 +151,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
-        app = self._app if refusal is None else _refuse(refusal)
+        app = self._app if refusal is None else _refuse(refusal, headers)
         await app(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
@@ -167,9 +178,8 @@ class Gate:
             scheme, _, token = given[0].partition(" ")
             return len(given) == 1 and scheme.lower() == "bearer" and self._access.is_token(token.strip())
         scope[BY_COOKIE] = True
-        return headers.get("sec-fetch-site", "none") in ("same-origin", "none") and any(
-            self._access.is_session(value) for value in _cookies(headers, self._access.cookie_name)
-        )
+        is_own_page = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+        return is_own_page and self._access.holds_session(headers)
 
     def _enter_by_prefix(self, scope: Scope) -> bool:
         """``/t/TOKEN/...``: the token becomes the application's root, so that the page's own links keep it."""
@@ -211,8 +221,21 @@ def _is_json(headers: Headers) -> bool:
     return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-def _refuse(refusal: Refusal) -> Response:
-    answer = JSONResponse({"error": refusal.error, "code": refusal.code}, refusal.status)
+def closed_page(headers: Headers) -> Response | None:
+    """What a person sees who opens the panel without a good ticket; None where a program asks."""
+    if "text/html" not in headers.get("accept", ""):
+        return None
+    text = html.escape(translator(language_of(headers))(_CLOSED))
+    return HTMLResponse(
+        f'<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>vukey</title><p>{text}</p>",
+        401,
+    )
+
+
+def _refuse(refusal: Refusal, headers: Headers) -> Response:
+    page = closed_page(headers) if refusal is _UNAUTHORIZED else None
+    answer = page or JSONResponse({"error": refusal.error, "code": refusal.code}, refusal.status)
     answer.headers["connection"] = "close"  # whoever has shown nothing holds no connection
     if refusal.status == 401:
         answer.headers["www-authenticate"] = "Bearer"

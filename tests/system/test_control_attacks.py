@@ -262,6 +262,28 @@ def test_what_is_no_ticket(query: str, key: PanelKey) -> None:
     assert told(key, *get(f"/enter?ticket={ticket}")) == (303, "")
 
 
+def test_a_person_with_a_spent_ticket_is_told_what_to_do(key: PanelKey) -> None:
+    """In their own language, with nothing of the ticket in it."""
+    url = key.ticket_url()
+    headers = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "zh-CN,zh;q=0.9"}
+    with requests.Session() as somebody, requests.Session() as another:
+        assert somebody.get(url, headers=headers, timeout=PATIENCE_S).status_code == 200
+        for page in (url, key.url):
+            answer = another.get(page, headers=headers, timeout=PATIENCE_S)
+            assert (answer.status_code, answer.headers["content-type"]) == (401, "text/html; charset=utf-8")
+            assert "vukey key panel" in answer.text
+            assert "一次" in answer.text
+            assert url.partition("=")[2] not in answer.text
+            assert not another.cookies
+
+
+def test_a_browser_that_is_in_may_open_its_old_url_again(browser: requests.Session, key: PanelKey) -> None:
+    url = key.ticket_url()
+    for _ in range(2):
+        answer = browser.get(url, timeout=PATIENCE_S)
+        assert (answer.status_code, answer.url) == (200, f"{key.url}/")
+
+
 def test_a_token_is_no_ticket_and_a_ticket_no_token(key: PanelKey) -> None:
     assert told(key, *get(f"/enter?ticket={key.token}")) == (401, "ticket-used")
     ticket = key.ticket_url().partition("=")[2]

@@ -101,12 +101,19 @@ function showAsked(waiting) {
   byId("asked").replaceChildren(...(waiting ? question(waiting) : [nothing(t("Nothing now."))]));
 }
 
-function question({ title, items, digits, presses }) {
+function question({ title, items, digits, presses, unread, ok_in: okIn }) {
   const rows = items.flatMap(([label, value]) => [make("dt", {}, label), make("dd", {}, value)]);
   const parts = [make("p", { class: "asked" }, title)];
   if (rows.length) parts.push(make("dl", { class: "items" }, ...rows));
   parts.push(make("p", { class: "quiet" }, wanted(digits, presses)));
+  if (unread) parts.push(make("p", { class: "quiet" }, t("OK counts once you have seen the last page.")));
+  if (okIn) parts.push(forAMoment(make("p", { class: "quiet" }, t("OK does not count in the first moment.")), okIn));
   return parts;
+}
+
+function forAMoment(element, seconds) {
+  setTimeout(() => element.remove(), seconds * 1000);
+  return element;
 }
 
 function wanted(digits, presses) {
