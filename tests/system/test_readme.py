@@ -16,14 +16,17 @@ ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^```python (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LANGUAGES = {"README.md": "en_US.UTF-8", "README.zh-CN.md": "zh_CN.UTF-8"}
+_LANGUAGES = {"README.zh-CN.md": "zh_CN.UTF-8"}
 
 
 def blocks(name: str) -> list[str]:
     return _BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
 
 
-CASES = [pytest.param(name, number, id=f"{name}-{number}") for name in READMES for number in range(5)]
+CASES = [
+    *(pytest.param(name, number, id=f"{name}-{number}") for name in READMES for number in range(5)),
+    pytest.param("docs/control-api.md", 0, id="control-api"),
+]
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def test_a_block_of_the_readme(
     script = "set -e\n" + "\n".join(line[2:] for line in lines if line.startswith("$ "))
     done = fresh_pcscd.run(
         ["bash", "-c", script],
-        env={**environment, "LANG": _LANGUAGES[name]},
+        env={**environment, "LANG": _LANGUAGES.get(name, "en_US.UTF-8")},
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -67,10 +70,10 @@ def test_both_readmes_show_the_same_commands() -> None:
     assert len(blocks("README.md")) == 5
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_every_link_of_the_readme_leads_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / name).read_text(encoding="utf-8")):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(((?!https:)[^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("name", READMES)
