@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from argparse import ArgumentError
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-_HIDDEN = (
-    "vukey's own packages are hidden by others ({error}): rename those, or leave vukey out with -p no:vukey"
-)
+_HIDDEN = "vukey's own packages are hidden by others ({error}): rename those, or leave vukey out: -p no:pytest_vukey"
 """English only: what translates it may be what is hidden."""
 
 try:
@@ -47,8 +46,20 @@ _MARKS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options."""
     group = parser.getgroup("vukey")
+    try:
+        _add_options(group)
+    except (ValueError, ArgumentError) as error:
+        taken = SetupError(
+            N_("another plug-in of pytest has an option of vukey's ({error}): leave one out, ours with {how}"),
+            error=error, how="-p no:pytest_vukey",
+        )  # fmt: skip
+        raise _usage_error(taken) from error
+
+
+def _add_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--token",
+        dest="vukey_token",
         action="append",
         metavar="inproc|socket|vpcd|pcsc:READER",
         help=_("how the tests reach the key: repeated or with commas; inproc by default"),
@@ -98,7 +109,7 @@ def targets(config: pytest.Config, default: tuple[str, ...] = TARGETS[:1]) -> tu
 
     :raises pytest.UsageError: an unknown target, or a reader without ``--serial``.
     """
-    given = [name for option in config.getoption("token", None) or default for name in _BETWEEN.split(option)]
+    given = [name for option in config.getoption("vukey_token") or default for name in _BETWEEN.split(option)]
     for name in given:
         if name not in TARGETS and not re.match("pcsc:.", name):
             raise _usage_error(
@@ -137,7 +148,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if ours:
         _check_packages()
     for item in ours:
-        _check_marks(item, str(item.callspec.params[_FIXTURE]))
+        callspec = getattr(item, "callspec", None)
+        for target in [callspec.params[_FIXTURE]] if callspec else targets(config)[:1]:
+            _check_marks(item, str(target))
 
 
 def _check_packages() -> None:
@@ -176,6 +189,12 @@ def _check_target(config: pytest.Config, target: str) -> None:
 def _usage_error(error: VukeyError) -> pytest.UsageError:
     """pytest shows it as one line, and ends."""
     return pytest.UsageError(error.localized())
+
+
+@pytest.fixture
+def vukey_target(pytestconfig: pytest.Config) -> str:
+    """The first target: of a test that pytest cannot run several times, as a method of `unittest.TestCase`."""
+    return targets(pytestconfig)[0]
 
 
 @pytest.fixture

@@ -15,7 +15,15 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("protocols", "emulator", "hostdriver", "vukey.py", "vukey_demo.py", "vukey_testing", "pytest_vukey.py")
+SOURCES = (
+    "protocols",
+    "emulator",
+    "hostdriver",
+    "vukey.py",
+    "vukey_demo.py",
+    "vukey_testing",
+    "pytest_vukey.py",
+)
 LOCALE = "zh_CN"
 PO = ROOT / "protocols" / "locale" / LOCALE / "LC_MESSAGES" / "vukey.po"
 MO = PO.with_suffix(".mo")

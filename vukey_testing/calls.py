@@ -14,6 +14,8 @@ from vukey_testing.operators import Operator
 
 PATIENCE_S = 30.0
 """Longest wait for a call: only a broken program makes a test wait that long."""
+_GRACE_S = 1.0
+"""What a call gets at the end of the test that has had all of its time."""
 
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
@@ -29,6 +31,7 @@ class Calls:
     def __init__(self, operator: Operator, patience: float = PATIENCE_S) -> None:
         self._operator = operator
         self._patience = patience
+        self._patience_at_end = patience
         self._threads: list[threading.Thread] = []
 
     def start(
@@ -46,6 +49,7 @@ class Calls:
         self._threads.append(thread)
         thread.start()
         if self._operator.asks_before(answer, self._patience) is False and not answer.done():
+            self._patience_at_end = _GRACE_S
             raise CallError(
                 N_("the call has not ended within {seconds:g} s, and the key asks nothing"),
                 seconds=self._patience,
@@ -82,7 +86,7 @@ class Calls:
         :raises CallError: a call still runs.
         """
         for thread in self._threads:
-            thread.join(self._patience)
+            thread.join(self._patience_at_end)
         if any(thread.is_alive() for thread in self._threads):
             raise CallError(N_("a call that the test started still runs: its thread cannot be ended"))
 
@@ -93,14 +97,19 @@ class Calls:
                 error.add_note(f"the call ended with {type(failure).__name__}: {failure}")
             return
         self._operator.dismiss()
-        wait([answer], self._patience)
+        self._ends(answer)
 
     def _await(self, answer: Future[Value]) -> None:
-        if not wait([answer], self._patience).done:
+        if not self._ends(answer):
             raise CallError(
                 N_("the person has answered, but the call has not ended within {seconds:g} s"),
                 seconds=self._patience,
             )
+
+    def _ends(self, answer: Future[Value]) -> bool:
+        if not wait([answer], self._patience).done:
+            self._patience_at_end = _GRACE_S
+        return answer.done()
 
 
 def _run(answer: Future[Value], call: Callable[[], Value]) -> None:

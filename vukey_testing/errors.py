@@ -7,7 +7,7 @@ from typing import NoReturn
 import pytest
 
 from protocols.errors import VukeyError
-from protocols.i18n import N_, _
+from protocols.i18n import _
 
 
 class SetupError(VukeyError):
@@ -24,13 +24,6 @@ class OperatorError(VukeyError):
 
 class GuardError(VukeyError):
     """A real device was kept from harm; the command was not sent."""
-
-
-def second_user() -> CallError:
-    """The test has the key in use: PC/SC would have it wait for itself for ever."""
-    return CallError(
-        N_("this test has a session with the key open already, and over PC/SC a second would wait for its end")
-    )
 
 
 def skip(message: str, **values: object) -> NoReturn:

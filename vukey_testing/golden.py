@@ -16,7 +16,7 @@ import pytest
 from protocols.i18n import _
 from vukey_testing import KEYS
 from vukey_testing.golden_summary import GoldenSummary
-from vukey_testing.golden_types import FOLDER, TOLD, Collected, Mode, Told, file_safe
+from vukey_testing.golden_types import FOLDER, TOLD, Collected, Mode, Told, file_safe, is_own_folder
 
 if TYPE_CHECKING:
     from emulator.profiles import Profile
@@ -111,13 +111,14 @@ class GoldenPlugin:
         self._tests: dict[Path, dict[str, list[str]]] = {}
         start = config.invocation_params.dir
         self._selected = {(start / name.partition("::")[0]).resolve() for name in config.args if "::" in name}
-        self._only_failed = bool(config.getoption("lf", False))
+        names_parts = config.getoption("pyargs") and any("::" in name for name in config.args)
+        self._some_only = bool(names_parts or config.getoption("lf", False))
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Of every test there is, chosen or not, where golden screens lie already: elsewhere none is unused."""
         place = item.path.parent / FOLDER
         if place not in self._places:
-            self._places[place] = place.is_dir()
+            self._places[place] = is_own_folder(place)
         if self._places[place]:
             folders = self._tests.setdefault(item.path, {})
             folders.setdefault(str(folder_of(item)), []).append(_name(item))
@@ -133,7 +134,7 @@ class GoldenPlugin:
         )
 
     def _is_whole(self, module: Path) -> bool:
-        return not self._only_failed and module.resolve() not in self._selected
+        return not self._some_only and module.resolve() not in self._selected
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -6,13 +6,14 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from protocols.i18n import N_, _
-from vukey_testing.golden_types import TOLD, Collected, Finding, Mode, Outcome, Told, file_safe
+from vukey_testing.golden_types import TOLD, Collected, Finding, Mode, Outcome, Told, file_safe, is_own_folder
 
 REPORT = "vukey-golden.html"
 
@@ -61,6 +62,7 @@ class GoldenSummary:
         self._asked: set[Path] = set()
         self._findings: list[Finding] = []
         self._unused: list[Path] = []
+        self._kept: list[str] = []
         self._page_says = ""
 
     def collected(self, collected: Collected) -> None:
@@ -95,8 +97,7 @@ class GoldenSummary:
             return
         self._unused = sorted(set(self._find_unused()))
         if self._updating:
-            for file in self._unused:
-                _remove(file)
+            self._unused = [file for file in self._unused if self._remove(file)]
         if self._wanted or self._findings:
             self._write_page()
 
@@ -126,6 +127,20 @@ class GoldenSummary:
             for module in set(_folders(place)) - modules:
                 yield from _in_other_folders(module, set())
 
+    def _remove(self, file: Path) -> bool:
+        """Remove a file, and the folders that are empty without it."""
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            self._kept.append(_("could not be removed: {reason}").format(reason=error))
+            return False
+        with suppress(OSError):  # one has other files, or another run has removed it
+            for folder in list(file.parents)[
+                :4
+            ]:  # the model's, the test's, the module's, and the place of all
+                folder.rmdir()
+        return True
+
     def _write_page(self) -> None:
         from vukey_testing.golden_report import page
 
@@ -146,13 +161,15 @@ class GoldenSummary:
         if self._unused:
             yield f"{_(unused_label(updating=self._updating))}: {len(self._unused)}"
             yield from (f"  {os.path.relpath(file)}" for file in self._unused)
+        yield from self._kept
         if self._page_says:
             yield self._page_says
 
 
 def _folders(parent: Path) -> Iterator[Path]:
-    if parent.is_dir():
-        yield from (entry for entry in parent.iterdir() if entry.is_dir())
+    """Never behind a symbolic link: other tests may ask for what is there."""
+    if is_own_folder(parent):
+        yield from (entry for entry in parent.iterdir() if is_own_folder(entry))
 
 
 def _in_other_folders(module: Path, known: set[Path]) -> Iterator[Path]:
@@ -173,12 +190,3 @@ def _is_golden(file: Path) -> bool:
         return _HEAD.match(file.with_suffix(".txt").read_text(encoding="utf-8")) is not None
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def _remove(file: Path) -> None:
-    """A file, and the folders that are empty without it."""
-    file.unlink(missing_ok=True)
-    for folder in list(file.parents)[:4]:  # the model's, the test's, the module's, and the place of all
-        if any(folder.iterdir()):
-            return
-        folder.rmdir()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TypedDict
 
 FOLDER = "goldens"
@@ -88,6 +89,11 @@ class Collected(TypedDict):
     places: list[str]
     tests: dict[str, list[str]]
     whole: list[str]
+
+
+def is_own_folder(path: Path) -> bool:
+    """Whether it is a folder, and no symbolic link to one: there others' files may be."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def file_safe(name: str) -> str:

@@ -220,8 +220,8 @@ class Guard:
     # After it
 
     def _learn(self, command: Command, is_right: bool, data: bytes, sw: int) -> None:
-        if self._is_of((Ins.GEN_RANDOM,), command):
-            self._challenge = data if sw == SW.OK else b""
+        if command[:2] == (CLA_PLAIN, Ins.GEN_RANDOM) and sw == SW.OK:
+            self._challenge = data
         if self._is_of((Ins.OPEN_APPLICATION,), command) and sw == SW.OK:
             self._learn_handle(command.data, ApplicationInfo.decode(data, self._dialect).handle)
         if self._is_of(_PIN_COMMANDS, command) and _refuses(sw):

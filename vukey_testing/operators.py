@@ -17,7 +17,6 @@ from emulator.control.keycontrol import KeyControl
 from emulator.control.patterns import compile_pattern
 from emulator.control.watch import Accepts, NotShownError, matches, shows
 from emulator.hardware.display import Screen, ScreenKind
-from emulator.profiles import Confirm
 from hostdriver.control import KeyApi
 from hostdriver.errors import NotShownError as ApiNotShownError
 from protocols.i18n import N_
@@ -111,7 +110,7 @@ class DeviceOperator:
         device = self._device
         for button in buttons:
             if button == "ok" and self._asks:
-                self.advance(dead_time_left(device.profile.confirm, device.seconds_left))
+                self.advance(until_alive(device.ok_in))
             self._control.press(button)
 
     def type(self, digits: str, *, ok: bool) -> None:
@@ -180,9 +179,8 @@ class DeviceOperator:
 class ApiOperator:
     """Works a key that runs elsewhere, over its control API (``vukey up --panel``)."""
 
-    def __init__(self, api: KeyApi, confirm: Confirm) -> None:
+    def __init__(self, api: KeyApi) -> None:
         self.api = api
-        self._confirm = confirm
         self.plug = api.plug
         self.unplug = api.unplug
         self.now = api.clock
@@ -192,7 +190,7 @@ class ApiOperator:
         """See `Operator.press`."""
         for button in buttons:
             if button == "ok" and (waiting := self._waiting):
-                self.advance(dead_time_left(self._confirm, waiting["seconds_left"]))
+                self.advance(until_alive(waiting["ok_in"]))
             self.api.press(button)
 
     def type(self, digits: str, *, ok: bool) -> None:
@@ -349,13 +347,9 @@ class RobotOperator(RealHands):
         return answer
 
 
-def dead_time_left(confirm: Confirm, seconds_left: float) -> float:
-    """How long OK stays dead, in seconds.
-
-    :param seconds_left: how long the key still waits for a person.
-    """
-    left = confirm.ok_dead_ms / 1000 - (confirm.timeout_s - seconds_left)
-    return left + _MARGIN_S if left > 0 else 0
+def until_alive(ok_in: float) -> float:
+    """How far to move the clock until OK counts for certain, whatever the last digit of the sum; in seconds."""
+    return ok_in + _MARGIN_S if ok_in else 0
 
 
 def accepting(text: str, *, regexp: bool) -> Accepts:

@@ -1,6 +1,6 @@
 """A real key in a reader, or any that behaves like one: touched only where the rules for real devices allow it.
 
-Its serial number is checked before anything else is sent, one test in the whole machine has it at a time, and what
+Its serial number is checked before anything else is sent, one test of a user has it at a time, and what
 a test wants of its state must be so already, unless ``--allow-wipe`` lets us issue it anew.
 """
 
@@ -19,7 +19,7 @@ from emulator.issuer.personalise import UNFINISHED, Stage, issue
 from emulator.profiles import Profile
 from emulator.running import load_model
 from hostdriver.control import KeyApi
-from hostdriver.errors import HostError, NoKeyError
+from hostdriver.errors import HostError, KeyBusyError, NoKeyError
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
 from hostdriver.transport import Transport
@@ -29,8 +29,9 @@ from protocols.dialect import dialect_named
 from protocols.errors import VukeyError
 from protocols.i18n import N_
 from protocols.runfile import run_directory
+from protocols.sw import SW
 from vukey_testing.calls import PATIENCE_S, Calls
-from vukey_testing.errors import GuardError, SetupError, second_user, skip
+from vukey_testing.errors import GuardError, SetupError, skip
 from vukey_testing.guard import Allowance, Guard
 from vukey_testing.operators import ApiOperator, Operator, RobotOperator
 from vukey_testing.person import PersonOperator
@@ -78,7 +79,7 @@ class RealOptions:
         if self.operator != "auto":
             return RobotOperator(self.operator)
         try:
-            return ApiOperator(KeyApi.find(self.serial), self.profile.confirm)
+            return ApiOperator(KeyApi.find(self.serial))
         except NoKeyError:
             return PersonOperator()
 
@@ -199,15 +200,15 @@ class RealKey:
             wait_for_cards(lambda readers: self._reader not in readers, PATIENCE_S)
             self.plugged = False
             for guard in self._guards:
-                guard.close()
+                guard.is_open = False
 
     def open(self) -> Transport:
         """A guarded way to it.
 
-        :raises CallError: the test has one already.
+        :raises KeyBusyError: the test has one already.
         """
         if self._guards and self._guards[-1].is_open:
-            raise second_user()
+            raise KeyBusyError(SW.BUSY)  # PC/SC would have the test wait for itself for ever
         way = self._options.open()
         self._guards.append(Guard(way, self._dialect, self._allowance, self._options.identify))
         return self._guards[-1]
@@ -326,7 +327,6 @@ class RealKey:
             self.operator.asks_before(done, PATIENCE_S)
         calls.close()
         done.result()
-
 
     def _authenticate(self, session: GmtSession) -> None:
         """Try the model's device key, once in a run: a real key may count those tries as well."""

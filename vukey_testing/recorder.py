@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -71,7 +72,8 @@ class SeenRecorder:
         """See `Recorder.apdus`."""
         if isinstance(self._operator, ApiOperator):
             since = self._before[0]["number"] if self._before else 0
-            return [_record(told) for told in self._operator.api.apdus(since)]
+            with closing(self._operator.api) as api:  # the test may be over; who asks again connects anew
+                return [_record(told) for told in api.apdus(since)]
         own = sorted(self._own(), key=lambda record: record.time)
         return [replace(record, number=number) for number, record in enumerate(own, 1)]
 

@@ -36,6 +36,9 @@ class ReportPlugin:
         """The keys are still there when the call is reported, or a set-up that failed; JUnit reads the last report."""
         report = yield
         keys = item.stash.get(KEYS, [])
+        if report.when == "setup":
+            others = [(name, value) for name, value in item.user_properties if not name.startswith("vukey.")]
+            item.user_properties[:] = others  # of an earlier run of this test
         if report.when == "call" or (report.when == "setup" and report.failed):
             for number, key in enumerate(keys, 1):
                 prefix = "vukey." if number == 1 else f"vukey.{number}."

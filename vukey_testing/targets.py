@@ -13,13 +13,14 @@ from emulator.device import Exchange
 from emulator.links.unix_socket import SocketLink
 from emulator.links.vpcd import Connect, LinkState, VpcdLink
 from emulator.sharing import SharedKey
+from hostdriver.errors import KeyBusyError
 from hostdriver.gmt import GmtSession
 from hostdriver.transport import Transport
 from hostdriver.transport.pcsc import PcscTransport, wait_for_cards
 from hostdriver.transport.unix_socket import SocketTransport
 from protocols.errors import VukeyError
 from protocols.i18n import N_
-from vukey_testing.errors import second_user
+from protocols.sw import SW
 
 PATIENCE_S = 30.0
 """Longest wait for a reader: other tests may have their keys in it."""
@@ -82,10 +83,16 @@ class InProcess:
         return self._socket.token
 
     def open(self) -> Transport:
-        """See `Wire.open`."""
-        self._calls.append(DirectTransport(self._shared))
-        self._calls[-1].reset()
-        return self._calls[-1]
+        """See `Wire.open`: one at a time has the key, as everywhere.
+
+        :raises KeyBusyError: the test, or a program at the socket, has it already.
+        """
+        call = DirectTransport(self._shared)
+        if not self._shared.lock(call):
+            raise KeyBusyError(SW.BUSY)
+        self._calls.append(call)
+        call.reset()
+        return call
 
 
 class DirectTransport:
@@ -218,10 +225,10 @@ class Reader:
     def open(self) -> Transport:
         """See `Wire.open`.
 
-        :raises CallError: the test has the key open already.
+        :raises KeyBusyError: the test has it open already.
         """
         if self._user and self._user.is_open:
-            raise second_user()
+            raise KeyBusyError(SW.BUSY)  # PC/SC would have the test wait for itself for ever
         self._user = _User.open(self._name)
         return self._user
 

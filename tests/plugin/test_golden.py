@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import threading
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from emulator.hardware.display import Screen, ScreenKind
 from emulator.hardware.frame import Frame, draw_screen
 from emulator.profiles import load_profile
 from tests.plugin.project import PROFILE, Project, assert_lines, flip
+from tests.plugin.suite import ROOT, TIMEOUT_S
+from tests.rig.pcscd import user_options
 from vukey_testing.golden_files import GoldenError, Goldens, replace_file
 from vukey_testing.golden_types import Mode, file_safe
 
@@ -305,6 +308,55 @@ def pytest_runtest_protocol(item, nextitem):
     runtestprotocol(item, nextitem=nextitem, log=False)
 """)
     assert idle.run().outcomes == {"passed": 1}
+
+
+def test_what_was_not_chosen_by_the_name_of_its_module_is_not_unused(two: Project) -> None:
+    everything = two.goldens
+    options = ("--pyargs", "test_pay::test_second", "--vukey-golden=update")
+    assert two.run(*options, PYTHONPATH=f"{two.path}:{ROOT}").outcomes == {"passed": 1}
+    assert two.goldens == everything
+
+
+def test_nothing_is_removed_behind_a_symbolic_link(two: Project) -> None:
+    """Two tests may share their screens, or two folders of tests; one may ask for more than the other."""
+    pay = two.path / "goldens" / "test_pay"
+    pay.joinpath("test_second").rename(two.path / "kept")
+    pay.joinpath("test_second").symlink_to(two.path / "kept")
+    later = two.path / "kept" / PROFILE / "later.txt"
+    later.write_text("idle 1/1\n")
+    assert two.run("--vukey-golden=update").outcomes == {"passed": 2}
+    assert later.exists()
+
+    two.path.joinpath("goldens").rename(two.path / "shared")
+    for folder in ("a", "b"):
+        two.path.joinpath(folder).mkdir()
+        two.path.joinpath(folder, "goldens").symlink_to(two.path / "shared")
+    two.path.joinpath("test_pay.py").rename(two.path / "a" / "test_pay.py")
+    two.path.joinpath("b", "test_other.py").write_text("def test_nothing(): pass\n")
+    assert two.run("--vukey-golden=update").outcomes == {"passed": 3}
+    assert two.path.joinpath("shared", FIRST, "idle.txt").exists()
+
+
+def test_what_cannot_be_removed_is_told(two: Project) -> None:
+    """A read-only mount: permissions do not keep root out."""
+    command = " && ".join(
+        (
+            "mount --bind goldens goldens",
+            "mount -o remount,ro,bind goldens",
+            shlex.join(two.command("-p", "no:cacheprovider", "--vukey-golden=update")),
+        )
+    )
+    options = user_options()
+    if options is None:
+        pytest.skip("needs private namespaces")
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        ["unshare", *options, "--mount", "sh", "-c", command],
+        cwd=two.path, env=two.environment(**alone), capture_output=True, text=True, timeout=TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("could not be removed: ") == 2
+    assert "Read-only file system" in done.stdout
 
 
 def test_looking_at_what_there_is_removes_nothing(two: Project) -> None:

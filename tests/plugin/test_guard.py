@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
+from emulator.device import PowerLostError
 from hostdriver.errors import PinIncorrectError, PinLockedError
 from hostdriver.gmt import GmtSession
+from hostdriver.transport import Transport
+from protocols import pin
+from protocols.apdu import Command, encode_command
 from protocols.dialect import DEFAULT
-from protocols.gmt import PinType
+from protocols.gmt import CLA_PLAIN, Ins, NewApplication, PinType
+from vukey_testing.calls import Calls
 from vukey_testing.emulated import EmulatedKey
-from vukey_testing.errors import GuardError
+from vukey_testing.errors import GuardError, SetupError
 from vukey_testing.guard import Allowance, Guard
 from vukey_testing.states import made, wanted
 from vukey_testing.targets import InProcess
@@ -24,11 +30,14 @@ class Guarded:
 
     def __init__(self, key: EmulatedKey) -> None:
         self._key = key
+        self.profile = key.profile
         self.refused = 0
+        self.identified: list[str] = []
+        self.is_other = False
 
     def session(self, tries: int = 0, user_pin: str | None = PIN, *, may_wipe: bool = False) -> GmtSession:
-        self.allowance = Allowance(tries, user_pin, may_wipe, self._count)
-        self.guard = Guard(self._key.open(), DEFAULT, self.allowance)
+        self.allowance = Allowance(tries, "BOCOM", user_pin, may_wipe, self._count)
+        self.guard = Guard(self._key.open(), DEFAULT, self.allowance, self._identify)
         return GmtSession(self.guard)
 
     def left(self, kind: str = "user_pin") -> int:
@@ -37,6 +46,11 @@ class Guarded:
 
     def _count(self) -> None:
         self.refused += 1
+
+    def _identify(self, transport: Transport) -> None:
+        self.identified.append(GmtSession(transport).device_info().serial)
+        if self.is_other:
+            raise SetupError("another key")
 
 
 @pytest.fixture
@@ -136,22 +150,113 @@ def test_without_a_pin_every_attempt_counts(guarded: Guarded) -> None:
 
 def test_a_pin_command_wants_its_application_opened_here(guarded: Guarded) -> None:
     """Else nobody has asked how many tries are left."""
-    application = guarded.session().open_application("BOCOM")
-    session = guarded.session()
-    with pytest.raises(GuardError, match="too few tries"):
-        session.verify_pin(application, PIN)
+    with guarded.session() as session:
+        application = session.open_application("BOCOM")
+    for tries, reason in ((0, "vukey_spends_tries"), (3, "too few tries")):
+        with guarded.session(tries) as session, pytest.raises(GuardError, match=reason):
+            session.verify_pin(application, PIN)
     assert guarded.left() == 6
 
 
 def test_a_locked_pin_stays_alone() -> None:
     key = EmulatedKey(made(wanted([{"pin_locked": True}])), "test", InProcess)
-    session = Guarded(key).session(tries=3)
-    application = session.open_application("BOCOM")
-    with pytest.raises(GuardError, match="too few tries"):
-        session.verify_pin(application, PIN)
+    with Guarded(key).session(tries=3) as session:
+        application = session.open_application("BOCOM")
+        with pytest.raises(GuardError, match="too few tries"):
+            session.verify_pin(application, PIN)
     with GmtSession(key.open()) as plain, pytest.raises(PinLockedError):
         plain.verify_pin(plain.open_application("BOCOM"), PIN)
     key.close()
+
+
+def test_a_challenge_is_good_for_the_next_command_alone(guarded: Guarded) -> None:
+    """G11: under an old one the right PIN looks like a wrong one to the key."""
+    session = guarded.session()
+    application = session.open_application("BOCOM")
+    in_between: list[Callable[[], object]] = [session.device_info, session.transport.reset]
+    for act in in_between:
+        verify = _verify_pin(session, application.handle)
+        act()
+        with pytest.raises(GuardError, match="vukey_spends_tries"):
+            session.transport.exchange(verify)
+        application = session.open_application("BOCOM")
+    verify = _verify_pin(session, application.handle)
+    assert session.transport.exchange(verify) == b"\x90\x00"
+    with pytest.raises(GuardError, match="vukey_spends_tries"):
+        session.transport.exchange(verify)
+
+
+def _verify_pin(session: GmtSession, handle: bytes, p1: int = 0) -> bytes:
+    """VerifyPIN with the right PIN under a fresh challenge."""
+    cryptogram = pin.verify_cryptogram(pin.pin_key(PIN.encode()), session.random(8), DEFAULT.pin_block)
+    return encode_command(Command(CLA_PLAIN, Ins.VERIFY_PIN, p1, PinType.USER, handle + cryptogram))
+
+
+def test_a_parameter_that_nobody_knows_makes_it_a_try(guarded: Guarded) -> None:
+    session = guarded.session()
+    verify = _verify_pin(session, session.open_application("BOCOM").handle, p1=1)
+    with pytest.raises(GuardError):
+        session.transport.exchange(verify)
+
+
+def test_a_pin_is_right_for_its_own_application_alone(guarded: Guarded) -> None:
+    with guarded.session(user_pin=None, may_wipe=True) as session:
+        session.authenticate_device(guarded.profile.device_auth_key)
+        session.create_application(NewApplication("OTHER", b"87654321", 6, b"12345678", 6, max_files=0))
+    session = guarded.session()
+    other = session.open_application("OTHER")
+    with pytest.raises(GuardError, match="vukey_spends_tries"):
+        session.verify_pin(other, PIN)
+    session.verify_pin(session.open_application("BOCOM"), PIN)
+
+
+def test_after_a_reset_it_must_still_be_the_one(guarded: Guarded) -> None:
+    """The keys may have been changed in the reader meanwhile."""
+    transport = guarded.session().transport
+    assert transport.reset()
+    assert len(guarded.identified) == 1
+    guarded.is_other = True
+    with pytest.raises(SetupError):
+        transport.reset()
+    assert not guarded.guard.is_open
+
+
+@pytest.mark.parametrize("ins", [Ins.DELETE_APPLICATION, 0xFE])
+@pytest.mark.parametrize("cla", [0x80, 0x81, 0x85, 0x90, 0x94, 0x00])
+def test_tries_are_no_leave_to_change_the_key(guarded: Guarded, cla: int, ins: int) -> None:
+    transport = guarded.session(tries=2).transport
+    with pytest.raises(GuardError, match="--allow-wipe"):
+        transport.exchange(encode_command(Command(cla, ins, data=b"BOCOM")))
+
+
+SMART: dict[str, object] = {"profile": "bocom-smart-tendyron", "activated": False}
+
+
+@pytest.fixture
+def smart() -> Iterator[EmulatedKey]:
+    key = EmulatedKey(made(wanted([SMART])), "test", InProcess)
+    yield key
+    key.close()
+
+
+def test_the_last_tries_of_a_code_are_never_risked(smart: EmulatedKey) -> None:
+    """As many as of a PIN."""
+    session = Guarded(smart).session(tries=5)
+    application = session.open_application("BOCOM")
+    with pytest.raises(GuardError, match="too few tries are left"):
+        session.activate_on_keypad(session.open_container(application, "SM2-SIGN"))
+    assert smart.device.waiting is None
+
+
+def test_a_try_counts_though_the_key_never_answered(smart: EmulatedKey) -> None:
+    guarded = Guarded(smart)
+    session = guarded.session(tries=1)
+    container = session.open_container(session.open_application("BOCOM"), "SM2-SIGN")
+    calls = Calls(smart.operator)
+    with pytest.raises(PowerLostError), calls.pending(session.activate_on_keypad, container):
+        smart.unplug()
+    calls.close()
+    assert guarded.allowance.spent == 1
 
 
 def test_what_is_on_the_key_stays_there(guarded: Guarded) -> None:
@@ -192,6 +297,10 @@ def test_with_allow_wipe_it_may_change(guarded: Guarded) -> None:
         "80F6020004AABBCCDD",  # and on the keypad
         "80",
         "B018000000",
+        "8118000000",  # on a logical channel
+        "9018000000",  # one link of a chain
+        "80A4040000",
+        "90A4040000",
     ],
 )
 def test_what_may_cost_a_try_or_is_unknown_is_not_sent(guarded: Guarded, apdu: str) -> None:
@@ -199,6 +308,18 @@ def test_what_may_cost_a_try_or_is_unknown_is_not_sent(guarded: Guarded, apdu: s
     with pytest.raises(GuardError):
         transport.exchange(bytes.fromhex(apdu))
     assert guarded.guard.records == []
+
+
+def test_what_is_the_activation_in_one_dialect_is_unknown_in_another(smart: EmulatedKey) -> None:
+    guarded = Guarded(smart)
+    with guarded.session():
+        allowance = guarded.allowance
+    guard = Guard(smart.open(), replace(DEFAULT, activation_ins=0xF8), allowance, guarded._identify)
+    for apdu in ("80F6000004AABBCCDD", "80F8010004AABBCCDD", "80F8030004AABBCCDD"):
+        with pytest.raises(GuardError):
+            guard.exchange(bytes.fromhex(apdu))
+    assert guard.exchange(bytes.fromhex("80F8000004AABBCCDD"))
+    assert len(guard.records) == 1
 
 
 @pytest.mark.parametrize("apdu", ["00A4040000", "8004000000", "80500000000008", "80F6000004AABBCCDD"])

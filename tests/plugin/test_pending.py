@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NoReturn
@@ -138,6 +139,27 @@ def test_a_call_that_never_ends(key: Key) -> None:
         pytest.fail("the block ran")
     with pytest.raises(CallError, match="still runs"):
         calls.close()
+    stop.set()
+    calls.close()
+
+
+def test_a_call_that_never_ends_takes_its_time_once(key: Key, sign: Callable[[], object]) -> None:
+    """Not again at the end of the test, when the key is out and it can have no answer any more."""
+    stop = threading.Event()
+    calls = Calls(key.operator, patience=3)
+
+    def sign_and_linger() -> None:
+        try:
+            sign()
+        finally:
+            stop.wait()
+
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match="the test's own"), calls.pending(sign_and_linger):
+        raise ValueError("the test's own")
+    with pytest.raises(CallError, match="still runs"):
+        calls.close()
+    assert time.monotonic() - begun < 5
     stop.set()
     calls.close()
 

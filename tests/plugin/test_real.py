@@ -316,6 +316,36 @@ def test_it_is_issued_anew_only_with_allow_wipe(real: Real) -> None:
     assert real.passes() == {"passed": 1}  # with the PIN that was handed over
 
 
+def test_the_device_key_is_tried_once_in_a_run(real: Real, tmp_path: Path) -> None:
+    """A real key may count those tries, and lock itself for good."""
+    model = tmp_path / "other.toml"
+    model.write_text(
+        'extends = "bocom-2g-tendyron"\n'
+        f'device_auth_key = {{ value = "{bytes(16).hex()}", source = "assumed" }}\n'
+    )
+    real.suite.write(STAGES.format(stage="blank") + STAGES.format(stage="issued").replace("_stage", "_other"))
+    ended = real.run("--allow-wipe", "--vukey-profile", str(model), "-n", "2")
+    assert ended.outcomes == {"error": 2}, ended.text
+    assert "the key has refused its model's device key; it is not tried again" in ended.text
+    assert real.sent.count("DevAuth") == 1
+
+
+def test_a_second_session_is_an_error_at_once(real: Real) -> None:
+    """Over PC/SC it would wait for the first, which the same test holds."""
+    real.suite.write(
+        """
+def test_second(key, session):
+    from hostdriver.errors import KeyBusyError
+
+    with pytest.raises(KeyBusyError):
+        key.open()
+    session.transport.close()
+    key.session().device_info()
+"""
+    )
+    assert real.passes() == {"passed": 1}
+
+
 def test_a_test_for_another_model_wipes_nothing(real: Real) -> None:
     real.suite.write(
         '@pytest.mark.vukey(profile="icbc-2g-feitian", stage="issued")\ndef test_other(key): pass\n'

@@ -37,6 +37,16 @@ def test_plug_and_unplug_twice(key):
     with key.session() as session:
         assert session.device_info().serial == key.serial
 """
+SECOND = """
+def test_second(key, session):
+    from hostdriver.errors import KeyBusyError
+
+    with pytest.raises(KeyBusyError):
+        key.session()
+    session.transport.close()
+    with key.session() as again:
+        assert again.device_info().serial == key.serial
+"""
 OTHER_PROGRAM = f"""
 import os, subprocess
 
@@ -63,14 +73,14 @@ def test_it_signs(key, screen, press, tmp_path):
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_in_process_and_over_the_socket(suite: Suite, workers: str) -> None:
-    suite.write(SAME_TEST)
-    assert suite.passes("--token", "inproc", "--token", "socket", "-n", workers) == {"passed": 6}
+    suite.write(SAME_TEST + SECOND)
+    assert suite.passes("--token", "inproc", "--token", "socket", "-n", workers) == {"passed": 8}
 
 
 def test_in_a_reader_of_a_real_pcscd(suite: Suite, pcscd: PrivatePcscd) -> None:
     """Two workers share vpcd's two slots."""
-    suite.write(SAME_TEST + OTHER_PROGRAM)
-    assert suite.passes("--token", "vpcd", "-n", "2", inside=pcscd) == {"passed": 5}
+    suite.write(SAME_TEST + SECOND + OTHER_PROGRAM)
+    assert suite.passes("--token", "vpcd", "-n", "2", inside=pcscd) == {"passed": 6}
 
 
 def test_more_workers_than_slots_wait_for_each_other(suite: Suite, pcscd: PrivatePcscd) -> None:
