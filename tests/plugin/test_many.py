@@ -104,6 +104,7 @@ def test_nothing(key, session): session.device_info()
 
 def test_64_keys_in_one_process_at_once() -> None:
     """Each has its own PIN tries, its own signature, its own screen."""
+    before = set(threading.enumerate())
     keys = [
         Key(EmulatedKey(made(wanted([{}]), number), "socket", UnixSocket), no_goldens)
         for number in range(KEYS)
@@ -120,7 +121,7 @@ def test_64_keys_in_one_process_at_once() -> None:
         assert isinstance(public, PublicKey)
         assert sm2_verifies(public, TRANSFER, signature)
         key.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("vukey")]
+    assert [thread.name for thread in set(threading.enumerate()) - before] == []
 
 
 def no_goldens() -> NoReturn:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import pytest
 
 from emulator.device import Device
+from emulator.hardware.clock import ManualClock
 from emulator.hardware.display import Screen, ScreenKind
 from emulator.hardware.entropy import OsEntropy
 from emulator.hardware.storage import MemoryStorage, Storage
@@ -58,7 +59,7 @@ class Key:
 
     def __init__(self, profile: Profile, storage: Storage | None = None) -> None:
         self.profile = profile
-        self.device = Device(profile, storage=storage)
+        self.device = Device(profile, storage=storage, clock=ManualClock())
         self.session = GmtSession(InProcessLink(self.device))
 
     def __enter__(self) -> Key:
