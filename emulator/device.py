@@ -163,6 +163,7 @@ class Device:
             if self.battery:
                 self.battery.switch(on=False)  # the host's power takes its place
             self._card.reset()
+            self._core.show_idle()
         return self.profile.atr
 
     reset = power_on

@@ -51,11 +51,10 @@ class Core:
         self.has_confirm = profile.confirm.presses > 0 and "ok" in profile.buttons
 
     def start(self) -> None:
-        """Power-on and reset: read the memory again, forget the rest, show the idle screen."""
+        """Power-on, reset and power-off: read the memory again, forget the rest."""
         self.catalogue.reload()
         self.secure_element.forget()
         self.session = Session()
-        self.show_idle()
 
     @contextmanager
     def change(self) -> Iterator[Transaction]:

@@ -69,6 +69,22 @@ class TestPower:
         assert device.power_on() == device.reset() == device.profile.atr
         assert device.screen.lines == ("交通银行", "已连接")
 
+    def test_power_off_shows_nothing_on_its_way(self, powered: Device) -> None:
+        seen: list[Screen] = []
+        powered.on_screen(seen.append)
+        powered.power_off()
+        assert [screen.kind for screen in seen] == [ScreenKind.OFF]
+
+    def test_a_bus_lights_the_idle_screen_without_a_hosts_power(self, device: Device) -> None:
+        """E10: plugged, not connected, connected, not connected, pulled out."""
+        seen: list[Screen] = []
+        device.on_screen(seen.append)
+        device.bus_power(on=True)
+        device.power_on()
+        device.power_off()
+        device.bus_power(on=False)
+        assert [screen.lines[1:] for screen in seen] == [("未连接",), ("已连接",), ("未连接",), ()]
+
     def test_power_off_darkens_the_screen(self, powered: Device) -> None:
         powered.power_off()
         powered.power_off()
