@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -19,6 +20,8 @@ from rich.table import Table
 from bench import beside_speculos, speculos, suites
 from bench.beside_speculos import Footprint
 from bench.ratios import Result
+from bench.speculos import Speculos
+from tests.rig.namespace_holder import raise_loopback
 from tests.rig.pcscd import PrivatePcscd
 
 _START_LIMIT_S = 0.3
@@ -49,11 +52,19 @@ def main() -> None:
         default=speculos.default_directory(),
         help="where Speculos is, or shall be installed (420 MB): %(default)s",
     )
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.beside == "floors":
         _floors(arguments.json)
-    else:
-        _beside_speculos(arguments.json, arguments.peer)
+        return
+    try:
+        peer = _installed(arguments.peer)
+        if arguments.alone:
+            _beside_speculos(arguments.json, peer)
+        else:
+            sys.exit(_alone())
+    except speculos.UnavailableError as error:
+        print(f"skipped: {error}", file=sys.stderr)
 
 
 def _floors(as_json: bool) -> None:
@@ -66,16 +77,22 @@ def _floors(as_json: bool) -> None:
         _print(results, start)
 
 
-def _beside_speculos(as_json: bool, directory: Path) -> None:
-    try:
-        with Console(stderr=True).status(f"Speculos {speculos.VERSION} from PyPI into {directory}"):
-            peer = speculos.find(directory)
-        _pin_to_one_core()
-        results = _measured([partial(suite, peer) for suite in beside_speculos.SUITES], as_json)
-        footprint = beside_speculos.footprint(peer)
-    except speculos.UnavailableError as error:
-        print(f"skipped: {error}", file=sys.stderr)
-        return
+def _installed(directory: Path) -> Speculos:
+    with Console(stderr=True).status(f"Speculos {speculos.VERSION} from PyPI into {directory}"):
+        return speculos.find(directory)
+
+
+def _alone() -> int:
+    """Run once more in a network of our own: Speculos listens on every address that it finds."""
+    command = ["unshare", "--map-root-user", "--net", sys.executable, "-m", "bench", *sys.argv[1:], "--alone"]
+    return subprocess.run(command, check=False).returncode
+
+
+def _beside_speculos(as_json: bool, peer: Speculos) -> None:
+    raise_loopback()
+    _pin_to_one_core()
+    results = _measured([partial(suite, peer) for suite in beside_speculos.SUITES], as_json)
+    footprint = beside_speculos.footprint(peer)
     if as_json:
         _print_json(results, peer=f"speculos {speculos.VERSION}", footprint_bytes=asdict(footprint))
     else:

@@ -59,7 +59,8 @@ class Speculos:
     def running(self) -> Iterator[Running]:
         """A process of it whose screen is up.
 
-        It listens on every address of the machine, for it knows no other way, and takes no port by itself.
+        It listens on every address of the machine, for it knows no other way: `python -m bench` gives it a network of
+        its own. It takes no port by itself.
 
         :raises UnavailableError: it showed no screen.
         """

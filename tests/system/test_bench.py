@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench import beside_speculos, memory, speculos, suites
+from bench import memory, suites
 from bench.ratios import Result, compare, compare_times
-from bench.speculos import Speculos
 from tests.rig.pcscd import PrivatePcscd
 
 ROOT = Path(__file__).parents[2]
@@ -54,24 +52,6 @@ def test_the_ratio_of_times_is_turned_round() -> None:
 
 def test_a_further_key_takes_memory() -> None:
     assert memory.of_further_key(keys=4) > 10_000
-
-
-@pytest.fixture(scope="module")
-def peer() -> Speculos:
-    """Speculos as `python -m bench speculos` has left it: a test downloads nothing."""
-    if not Speculos(speculos.default_directory()).app.exists():
-        pytest.skip("Speculos is not here: run python -m bench speculos")
-    return speculos.find(speculos.default_directory())
-
-
-@pytest.mark.parametrize("suite", beside_speculos.SUITES)
-def test_beside_speculos(suite: Callable[[Speculos, int], Result], peer: Speculos) -> None:
-    assert judged(suite(peer, 1))
-
-
-def test_memory_beside_speculos(peer: Speculos) -> None:
-    footprint = beside_speculos.footprint(peer, keys=4)
-    assert 0 < footprint.key < min(footprint.process, footprint.peer)
 
 
 def test_without_an_emulator_for_arm_one_line_says_what_to_install(tmp_path: Path) -> None:
