@@ -43,6 +43,8 @@ _MEDIA_TYPES = {
     ".png": "image/png",
 }
 _SPECULOS_BUTTONS = {"left": (1,), "right": (2,), "both": (1, 2)}
+_A_LOOK_S = 0.05
+"""So long every wait is: one of 0 seconds asks whether the text is up."""
 MAX_ADVANCE_S = 366 * 86_400
 
 
@@ -176,7 +178,7 @@ async def wait(panel: Panel, given: Given) -> Answer:
         raise ApiError(400, "bad-request", N_("say what to wait for: either text or regexp"))
     accepts = matches(compile_pattern(regexp)) if regexp is not None else shows(text)
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(max(timeout, _A_LOOK_S)):
             shown = await _while_there(given.request.receive, _first(panel.hub, accepts))
     except TimeoutError:
         error = ApiError(

@@ -18,7 +18,7 @@ from protocols.i18n import N_
 Handler = Callable[[Panel, Given], Awaitable[Answer]]
 
 _APDU_DIGITS = 2 * (0xFFFF + 9)
-_WAIT_S: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 10}
+_WAIT_S: Schema = {"type": "number", "minimum": 0, "maximum": 3600, "default": 10}
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,7 @@ def _check_text(value: str, schema: Schema, where: str) -> None:
 
 def _check_number(value: float, schema: Schema, where: str) -> None:
     low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    above = value >= low and value > schema.get("exclusiveMinimum", -math.inf)
-    if not (above and value <= high):
-        low = schema.get("exclusiveMinimum", low)
+    if not low <= value <= high:
         raise SchemaError(
             N_("{where}: expected a number from {low} to {high}"), where=where, low=low, high=high
         )

@@ -271,13 +271,17 @@ def test_wait_ends_at_its_deadline(api: Client) -> None:
     assert answer.json()["screen"] == api.get("/screen")
 
 
+def test_a_wait_of_no_time_asks_what_is_up(api: Client) -> None:
+    assert api.get("/wait?text=未连接&timeout=0") == api.get("/screen")
+    assert refused(api.ask("GET", "/wait?text=转账&timeout=0")) == (408, "not-shown")
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
         ("", "bad-request"),
         ("text=a&regexp=b", "bad-request"),
         ("text=a&text=b", "bad-request"),
-        ("text=a&timeout=0", "bad-request"),
         ("text=a&timeout=-1", "bad-request"),
         ("text=a&timeout=nan", "bad-request"),
         ("text=a&timeout=inf", "bad-request"),
