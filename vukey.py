@@ -77,6 +77,32 @@ ProfileOption = Annotated[
     ),
 ]
 
+LinkOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--link",
+        metavar="LINK",
+        help=_("vpcd[:HOST:PORT] (pcscd) or socket; may be repeated. Default: both."),
+    ),
+]
+StageOption = Annotated[
+    Stage | None,
+    typer.Option("--stage", help=_("How far the key has come; a new one is ready by default.")),
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", metavar="FILE", help=_("Keep the key in a file; else it lives in memory.")),
+]
+SerialOption = Annotated[
+    str | None,
+    typer.Option("--serial", metavar="NUMBER", help=_("Serial number; else one after the model's scheme.")),
+]
+ApproveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--approve", metavar="RULE", help=_("Press by itself: always (OK), never (C), or OK after SECONDS.")
+    ),
+]
 PanelOption = Annotated[
     bool,
     typer.Option("--panel", help=_("Serve the key's panel and control API; CMD gets VUKEY_PANEL_URL.")),
@@ -181,36 +207,11 @@ def _parse_approve(rule: str | None) -> Literal["always", "never"] | float | Non
 def up(
     command: Annotated[list[str] | None, typer.Argument(metavar="[-- CMD...]", show_default=False)] = None,
     profile: ProfileOption = None,
-    link: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--link",
-            metavar="LINK",
-            help=_("vpcd[:HOST:PORT] (pcscd) or socket; may be repeated. Default: both."),
-        ),
-    ] = None,
-    stage: Annotated[
-        Stage | None,
-        typer.Option("--stage", help=_("How far the key has come; a new one is ready by default.")),
-    ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option("--state", metavar="FILE", help=_("Keep the key in a file; else it lives in memory.")),
-    ] = None,
-    serial: Annotated[
-        str | None,
-        typer.Option(
-            "--serial", metavar="NUMBER", help=_("Serial number; else one after the model's scheme.")
-        ),
-    ] = None,
-    approve: Annotated[
-        str | None,
-        typer.Option(
-            "--approve",
-            metavar="RULE",
-            help=_("Press by itself: always (OK), never (C), or OK after SECONDS."),
-        ),
-    ] = None,
+    link: LinkOption = None,
+    stage: StageOption = None,
+    state: StateOption = None,
+    serial: SerialOption = None,
+    approve: ApproveOption = None,
     panel: PanelOption = False,
     panel_port: PanelPortOption = None,
     panel_host: PanelHostOption = None,
