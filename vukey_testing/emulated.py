@@ -48,11 +48,13 @@ class EmulatedKey:
         return self._wire.token
 
     def plug(self) -> None:
-        """Plug it in."""
+        """Plug it in: the bus gives it light for its idle screen before any program comes."""
+        self.device.bus_power(on=True)
         self._control.plug()
 
     def unplug(self) -> None:
         """Pull it out."""
+        self.device.bus_power(on=False)
         self._control.unplug()
 
     def open(self) -> Transport:

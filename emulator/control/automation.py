@@ -159,6 +159,8 @@ class Automation:
     def follow(self, document: dict[str, Any]) -> None:
         """Follow these rules instead, beginning with the screen that is up; variables are false again.
 
+        What they do about that screen without delay has been done when this returns: hold no lock of the key.
+
         :raises SchemaError: no document of rules.
         :raises RulesError: a rule cannot be followed on this model.
         """
@@ -172,6 +174,7 @@ class Automation:
             self._rules = rules
             self.document = document
             self._see()
+        self._hands.settle()
 
     def _rule(self, given: dict[str, Any], where: str) -> _Rule:
         for number, (kind, *arguments) in enumerate(given.get("actions", [])):

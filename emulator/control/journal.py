@@ -96,15 +96,11 @@ class ApduLog:
 
     def _put(self, record: ApduRecord) -> None:
         with self._guard:
-            for index in range(len(self._records) - 1, -1, -1):
-                if self._records[index].number == record.number:
-                    self._records[index] = record
-                    break
-                if self._records[index].number < record.number:
-                    self._records.append(record)
-                    break
-            else:
+            place = record.number - (self._records[0].number if self._records else record.number)
+            if place == len(self._records):
                 self._records.append(record)
+            elif place >= 0:  # else it has had to make room before its answer came
+                self._records[place] = record
             listeners = self._listeners
         for listener in listeners:
             listener(record)

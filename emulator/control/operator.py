@@ -35,6 +35,10 @@ class Hands(Generic[Seen]):
         """Act on it next; returns at once."""
         self._queue.put((seen,))
 
+    def settle(self) -> None:
+        """Return once all that was taken has been acted on; hold no lock that the acting needs."""
+        self._queue.join()
+
     def stop(self) -> None:
         """Finish what was taken, and end."""
         self._queue.put(None)
@@ -42,8 +46,11 @@ class Hands(Generic[Seen]):
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            self._act(item[0])
-            self._queue.task_done()
+            try:
+                self._act(item[0])
+            finally:
+                self._queue.task_done()
+        self._queue.task_done()
 
 
 class Operator:

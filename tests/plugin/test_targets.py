@@ -149,7 +149,7 @@ def key(make_key):
 
 @pytest.fixture
 def screen(screen):
-    assert screen.text == ""  # no program has given it power
+    assert screen.now.lines == ("中国工商银行", "未连接")  # plugged in, and no program has come
     return screen
 
 def test_own(key, screen, session):

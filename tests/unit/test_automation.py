@@ -13,28 +13,17 @@ from emulator.control.automation import Automation, RulesError, TwoButtons
 from emulator.control.operator import AutoApproval
 from emulator.control.patterns import PatternError, compile_pattern
 from emulator.control.schema import SchemaError
-from emulator.device import Device
 from emulator.hardware.buttons import Button
-from emulator.hardware.clock import ManualClock
-from emulator.profiles import Profile
 from hostdriver.errors import CancelledError
 from protocols.apdu import Command, encode_command
 from protocols.gmt import CLA_PLAIN, Ins, SignInput
 from protocols.sw import SW
-from tests.rig.key import PATIENCE_S, KeyRig, activation_code, user_pin
+from tests.rig.key import PATIENCE_S, KeyRig, activation_code
 from tests.rig.messages import TRANSFER, transfer
-from vukey_testing.targets import InProcess
 
 pytestmark = pytest.mark.limits(confirm__ok_dead_ms=0, pin__user__cache="session")
 SMART = "bocom-smart-feitian"
 PAGE, OK, CANCEL = ["press", "down"], ["press", "ok"], ["press", "cancel"]
-
-
-@pytest.fixture
-def rig(device: Device, clock: ManualClock, profile: Profile, stage: str) -> Iterator[KeyRig]:
-    rig = KeyRig(device, clock, InProcess, user_pin(profile, stage))
-    yield rig
-    rig.close()
 
 
 @pytest.fixture
@@ -213,7 +202,7 @@ def sign_command(handles: bytes, message: bytes) -> bytes:
 
 def until_idle(automation: Automation) -> None:
     """The operator has looked at every screen up to now."""
-    automation._hands._queue.join()
+    automation._hands.settle()
 
 
 def test_a_rule_acts_outside_of_the_keys_lock(rig: KeyRig, automation: Automation) -> None:
@@ -236,7 +225,7 @@ def test_approval_presses_when_the_keys_clock_says_so(rule: Any, rig: KeyRig) ->
     """As soon as OK is alive, or after so many seconds: on the virtual clock, as every other wait."""
     wait = 0.5 if rule == "always" else rule
     with AutoApproval(rig.device, rule) as approval, rig.pending(signing(rig)):
-        approval._operator._hands._queue.join()
+        approval._operator._hands.settle()
         rig.clock.advance(wait - 0.01)
         assert rig.asks
         rig.clock.advance(0.01)
@@ -246,11 +235,11 @@ def test_approval_presses_when_the_keys_clock_says_so(rule: Any, rig: KeyRig) ->
 def test_approval_of_one_request_is_not_for_the_next(rig: KeyRig) -> None:
     with AutoApproval(rig.device, 20.0) as approval:
         with rig.ending_in(CancelledError, signing(rig)):
-            approval._operator._hands._queue.join()
+            approval._operator._hands.settle()
             rig.clock.advance(10)
             rig.press("cancel")
         with rig.pending(signing(rig)):
-            approval._operator._hands._queue.join()
+            approval._operator._hands.settle()
             rig.clock.advance(19)
             assert rig.asks
             rig.clock.advance(1)

@@ -8,24 +8,13 @@ from functools import partial
 import pytest
 
 from emulator.control.journal import ApduLog, ApduRecord
-from emulator.device import Device
-from emulator.hardware.clock import ManualClock
-from emulator.profiles import Profile
 from hostdriver.errors import CancelledError, PinIncorrectError
 from protocols.gmt import PinType, SignInput
 from protocols.sw import SW
-from tests.rig.key import REMOVED, KeyRig, activation_code, user_pin
+from tests.rig.key import REMOVED, KeyRig, activation_code
 from tests.rig.messages import TRANSFER
-from vukey_testing.targets import InProcess
 
 GET_DEV_INFO = "80040000000000"
-
-
-@pytest.fixture
-def rig(device: Device, clock: ManualClock, profile: Profile, stage: str) -> Iterator[KeyRig]:
-    rig = KeyRig(device, clock, InProcess, user_pin(profile, stage))
-    yield rig
-    rig.close()
 
 
 @pytest.fixture
@@ -152,3 +141,22 @@ def test_pin_types_are_told_apart_in_the_header(rig: KeyRig, apdus: ApduLog) -> 
     rig.session.pin_info(application, PinType.ADMIN)
     (record,) = named(apdus, "GetPINInfo")
     assert record.header[3] == PinType.ADMIN
+
+
+@pytest.mark.limits(confirm__ok_dead_ms=0)
+def test_an_answer_that_comes_after_its_record_has_left_is_told_and_not_kept(
+    rig: KeyRig, apdus: ApduLog
+) -> None:
+    """However many are refused as busy meanwhile, the log stays in order and bounded."""
+    rig.log_in()
+    container = rig.container()
+    told: list[ApduRecord] = []
+    apdus.on_change(told.append)
+    with rig.pending(rig.session.sign_sm2, container, TRANSFER, SignInput.MESSAGE):
+        for _ in range(600):
+            rig.device.begin(bytes.fromhex(GET_DEV_INFO))
+        rig.page_and_press_ok()
+    kept = [record.number for record in apdus.since(0)]
+    assert kept == list(range(kept[0], kept[0] + 500))
+    assert (told[-1].name, told[-1].sw) == ("ECCSignData", SW.OK)
+    assert told[-1].number < kept[0]

@@ -10,23 +10,13 @@ from functools import partial
 import pytest
 
 from emulator.control.watch import NotShownError, ScreenLog, matches, shows
-from emulator.device import Device
-from emulator.hardware.clock import ManualClock
 from emulator.hardware.display import Screen, ScreenKind
 from hostdriver.errors import CancelledError
 from protocols.gmt import SignInput
-from tests.rig.key import PATIENCE_S, KeyRig, user_pin
+from tests.rig.key import PATIENCE_S, KeyRig
 from tests.rig.messages import TRANSFER
-from vukey_testing.targets import InProcess
 
 PAGE = Screen(ScreenKind.CONFIRM, "请核对交易", ("收款人账号:", "12345678901234", "56"))
-
-
-@pytest.fixture
-def rig(device: Device, clock: ManualClock) -> Iterator[KeyRig]:
-    rig = KeyRig(device, clock, InProcess, user_pin(device.profile, "ready"))
-    yield rig
-    rig.close()
 
 
 @pytest.fixture
