@@ -11,6 +11,9 @@ from protocols.i18n import N_
 MAX_RESPONSE_DATA = 0xFFFF - 2
 """Most data bytes of a response: vpcd and CCID carry data and status word in 65,535 bytes."""
 
+LE_SIZE = 2
+"""Bytes of Le in the extended form, where data stand before it."""
+
 _SHORT_MAX = 0x100
 _EXTENDED_MAX = 0x10000
 

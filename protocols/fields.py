@@ -14,7 +14,11 @@ class LayoutError(ProtocolError):
     """Data that do not have the command's layout."""
 
 
-class NameLayoutError(LayoutError):
+class FieldValueError(LayoutError):
+    """Data of the right layout with a value in it that cannot be."""
+
+
+class NameLayoutError(FieldValueError):
     """A name that cannot be one."""
 
 
@@ -66,6 +70,11 @@ def u32(value: int, dialect: Dialect = DEFAULT) -> bytes:
 def u16(value: int, dialect: Dialect = DEFAULT) -> bytes:
     """An integer field of two bytes."""
     return value.to_bytes(2, dialect.byte_order)
+
+
+def counted(data: bytes, dialect: Dialect = DEFAULT) -> bytes:
+    """A u32 length and the bytes."""
+    return u32(len(data), dialect) + data
 
 
 def encode_names(names: Iterable[str]) -> bytes:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from protocols.dialect import DEFAULT, Dialect
 from protocols.errors import ProtocolError
 from protocols.i18n import N_
 
@@ -57,13 +58,24 @@ def padded_pin(pin: bytes, width: int) -> bytes:
     return pin.ljust(width, b"\0")
 
 
-def line_mac(key: bytes, challenge: bytes, header: bytes, data: bytes) -> bytes:
-    """The 4-byte MAC of a protected command (CLA 84).
+def mac_length(dialect: Dialect = DEFAULT) -> int:
+    """How many bytes of MAC a protected command (CLA 84) ends with."""
+    return 0 if dialect.line_mac == "none" else MAC_LENGTH
 
-    SM4-CBC-MAC; IV = challenge ‖ 00×8; over CLA INS P1 P2 00 LcHi LcLo ‖ data, where Lc counts the MAC too;
-    padded with 80 00….
+
+def line_mac(key: bytes, challenge: bytes, header: bytes, data: bytes, dialect: Dialect = DEFAULT) -> bytes:
+    """The MAC of a protected command (CLA 84): 4 bytes, or none where the dialect has none (G10).
+
+    SM4-CBC-MAC; IV = challenge ‖ 00×8; over the header with its lengths ‖ data; padded with 80 00….
     """
-    text = header + b"\0" + (len(data) + MAC_LENGTH).to_bytes(2) + data + b"\x80"
+    if dialect.line_mac == "none":
+        return b""
+    text = header + _mac_lengths(len(data) + MAC_LENGTH, dialect) + data + b"\x80"
     text += bytes(-len(text) % BLOCK_LENGTH)
     encryptor = Cipher(algorithms.SM4(key), modes.CBC(challenge + bytes(8))).encryptor()
     return (encryptor.update(text) + encryptor.finalize())[-BLOCK_LENGTH:][:MAC_LENGTH]
+
+
+def _mac_lengths(lc: int, dialect: Dialect) -> bytes:
+    """What follows P2 under the MAC: 00 LcHi LcLo, or LcHi LcLo and an Le of 0 (big-endian: assumed)."""
+    return lc.to_bytes(2) + bytes(2) if dialect.line_mac == "lc-le" else b"\0" + lc.to_bytes(2)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from protocols.dialect import DEFAULT
 from protocols.errors import ProtocolError
 from protocols.i18n import N_
 
@@ -37,6 +38,7 @@ class RunFile:
     :param socket: path of its unix socket, None without that link.
     :param panel: base URL of its control API, None without one.
     :param token: what opens the API; the file's mode keeps it.
+    :param dialect: how it reads GM/T 0017.
     """
 
     pid: int
@@ -47,6 +49,7 @@ class RunFile:
     socket: str | None
     panel: str | None = None
     token: str | None = field(default=None, repr=False)
+    dialect: str = DEFAULT.name
 
     def encode(self) -> bytes:
         """The file."""
@@ -63,7 +66,8 @@ class RunFile:
             serial, profile, model = (str(fields[name]) for name in ("serial", "profile", "model"))
             socket, panel, token = (_optional(fields.get(name)) for name in ("socket", "panel", "token"))
             links = tuple(str(link) for link in fields["links"])
-            return cls(int(fields["pid"]), serial, profile, model, links, socket, panel, token)
+            dialect = str(fields.get("dialect", DEFAULT.name))
+            return cls(int(fields["pid"]), serial, profile, model, links, socket, panel, token, dialect)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise ProtocolError(N_("this is no run file of a key")) from None
 

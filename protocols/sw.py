@@ -45,6 +45,7 @@ class SW(IntEnum):
     DIGEST_REFUSED = 0x6FF5
     BUSY = 0x6FF6
     ACTIVATION_USED_UP = 0x6FF7
+    SECRET_ALGORITHM = 0x6FF8
 
 
 _MEANINGS = {
@@ -76,6 +77,7 @@ _MEANINGS = {
     SW.MESSAGE_REFUSED: N_("the key cannot show this message, so it does not sign it"),
     SW.DIGEST_REFUSED: N_("this key signs no ready digests: hand it the message"),
     SW.BUSY: N_("the key is busy with another request"),
+    SW.SECRET_ALGORITHM: N_("SM1 and SSF33 are secret algorithms: this key does not have them"),
     SW.ACTIVATION_USED_UP: N_("no tries are left for the activation code: ask the bank for a new one"),
 }
 
