@@ -235,7 +235,15 @@ class Device:
         :raises NotPoweredError: no power.
         :raises PowerLostError: power was lost meanwhile.
         """
-        return self.begin(apdu).wait()
+        with self.lock:
+            if self._powered and self._pending is None and not self._apdu_listeners:
+                result = self._card.run(apdu)
+                if isinstance(result, bytes):
+                    return result  # nobody waits and nobody looks on: no exchange is needed
+                exchange = self._wait_for_person(result)
+            else:
+                exchange = self.begin(apdu)
+        return exchange.wait()
 
     def abandon(self, exchange: Exchange) -> None:
         """Stop waiting on behalf of an exchange whose link is gone."""

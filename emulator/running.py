@@ -150,8 +150,17 @@ class RunningKey:
         links = tuple(str(spec) for spec in self.specs)
         socket = str(self.socket_path) if self.socket_path else None
         panel, token = (self.panel.url, self.panel.token) if self.panel else (None, None)
+        profile = self.device.profile
         return RunFile(
-            os.getpid(), self.device.serial, self.device.profile.id, self._model, links, socket, panel, token
+            os.getpid(),
+            self.device.serial,
+            profile.id,
+            self._model,
+            links,
+            socket,
+            panel,
+            token,
+            profile.dialect,
         )
 
     def start(self) -> None:

@@ -40,6 +40,7 @@ PAGE_TEXTS = (
     N_("verified"),
     N_("empty"),
     N_("certificate"),
+    N_("encryption certificate"),
     N_("activated"),
     N_("not activated"),
     N_("not activated: {left} tries left for the code"),

@@ -44,6 +44,8 @@ _CONTAINER = record(
     type={"type": "string", "enum": ["rsa", "sm2", "empty"]},
     bits=INTEGER,
     certificate=BOOLEAN,
+    exchange_bits=INTEGER,
+    exchange_certificate=BOOLEAN,
     activated=BOOLEAN,
     activation_tries_left=nullable(INTEGER),
 )

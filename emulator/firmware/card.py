@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import NamedTuple
 
 from emulator.firmware.applets.gmt import GmtApplet
+from emulator.firmware.applets.gmt.table import HANDLE, Call, Spec
 from emulator.firmware.confirm import Ask, Decision
 from emulator.firmware.core import Core
 from emulator.firmware.facts import CommandFacts
 from emulator.firmware.refused import Refused
 from emulator.hardware.storage import StateError
-from protocols.apdu import MAX_RESPONSE_DATA, ApduError, Command, encode_response, parse_command
+from protocols.apdu import LE_SIZE, MAX_RESPONSE_DATA, ApduError, Command, encode_response, parse_command
 from protocols.gmt import CLA_MAC, CLA_PLAIN
 from protocols.sw import SW
 
@@ -20,17 +22,39 @@ _log = logging.getLogger(__name__)
 _CLA_ISO = 0x00
 _INS_SELECT = 0xA4
 _OK = SW.OK.to_bytes(2)
+_EXTENDED_HEAD = 7
+"""Bytes of an APDU in extended form before its data."""
 
 Answer = Generator[Ask, Decision, bytes]
 """An APDU under way: yields what it asks a person, returns the response APDU."""
 
 
-def _no_iso_applet(command: Command) -> bytes:
+Prepared = tuple[Spec, Call]
+"""A command that passed its checks."""
+
+
+class _Again(NamedTuple):
+    """How a command is answered that comes once more, straight after itself, with other data: its checks stand.
+
+    Only an APDU can change what they found, and any other APDU ends this (docs/decisions/011).
+
+    :param head: its bytes up to the last handle.
+    :param tail: its Le, the last two bytes.
+    :param size: of the whole APDU.
+    """
+
+    head: bytes
+    tail: bytes
+    size: int
+    answer: Callable[[bytes], bytes]
+
+
+def _no_iso_applet(command: Command) -> Prepared:
     """Class 00 reaches the ISO applet that was selected: so far there is none."""
     raise Refused(SW.NOT_FOUND if command.ins == _INS_SELECT else SW.INS_NOT_SUPPORTED)
 
 
-def _unknown_class(command: Command) -> bytes:
+def _unknown_class(command: Command) -> Prepared:
     raise Refused(SW.CLA_NOT_SUPPORTED)
 
 
@@ -40,15 +64,20 @@ class Card:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._gmt = GmtApplet(core)
-        gmt = self._gmt.run
-        self._routes = {CLA_PLAIN: gmt, CLA_MAC: gmt, _CLA_ISO: _no_iso_applet}
+        gmt = self._gmt.prepare
+        self._routes: dict[int, Callable[[Command], Prepared]] = {
+            CLA_PLAIN: gmt,
+            CLA_MAC: gmt,
+            _CLA_ISO: _no_iso_applet,
+        }
         self._chain: tuple[Command, bytes] | None = None
+        self._again: _Again | None = None
         self._private = {int(sw): other for sw, other in core.dialect.private_sw.items()}
         self._piece = min(core.profile.max_apdu_data, MAX_RESPONSE_DATA)
 
     def reset(self) -> None:
         """Power-on or warm reset: nothing volatile survives."""
-        self._chain = None
+        self._chain = self._again = None
         self._core.start()
 
     def drop_answer(self) -> None:
@@ -65,6 +94,12 @@ class Card:
 
     def run(self, apdu: bytes) -> bytes | Answer:
         """A response APDU at once, or a generator that waits for a person."""
+        again = self._again
+        if again is not None:
+            head, tail, size, answer = again
+            if len(apdu) == size and apdu.startswith(head) and apdu.endswith(tail):
+                return answer(apdu[len(head) : -LE_SIZE]) + _OK
+            self._again = None
         try:
             command = parse_command(apdu)
         except ApduError:
@@ -75,14 +110,28 @@ class Card:
             if rest:
                 return self._pieces(command, rest)
         try:
-            result = self._routes.get(command.cla, _unknown_class)(command)
+            spec, call = self._routes.get(command.cla, _unknown_class)(command)
+            result = spec.handler(self._core, call)
             if not isinstance(result, bytes):
                 return self._start(command, result)
-            if len(result) <= self._piece and (command.le is None or len(result) <= command.le):
-                return result + _OK
-            return self._pieces(command, result)
+            if len(result) > self._room(command):
+                return self._pieces(command, result)
+            if spec.row:
+                self._expect_again(apdu, command, spec.row(self._core, call))
+            return result + _OK
         except (Refused, StateError) as failure:
             return self._failed(failure)
+
+    def _room(self, command: Command) -> int:
+        """The longest answer that goes out in one piece: what the host takes and one APDU holds."""
+        piece, le = self._piece, command.le
+        return piece if le is None or le > piece else le
+
+    def _expect_again(self, apdu: bytes, command: Command, answer: Callable[[bytes], bytes] | None) -> None:
+        """The same once more would be parsed and checked for nothing."""
+        if answer is not None and command.extended and command.le is not None:
+            head = apdu[:_EXTENDED_HEAD] + command.data[: 2 * HANDLE]
+            self._again = _Again(head, apdu[-LE_SIZE:], len(apdu), answer)
 
     def _start(self, command: Command, waiting: Answer) -> bytes | Answer:
         """Run to the first question; most commands never ask one."""
@@ -120,10 +169,8 @@ class Card:
 
     def _pieces(self, command: Command, data: bytes) -> bytes:
         """As much as the host takes and one APDU holds; 6A9E says that more remains."""
-        limit = self._piece
-        if command.le is not None and command.le < limit:
-            limit = command.le
-        if len(data) <= limit:
+        room = self._room(command)
+        if len(data) <= room:
             return data + _OK
-        self._chain = (command, data[limit:])
-        return encode_response(data[:limit], SW.MORE_DATA)
+        self._chain = (command, data[room:])
+        return encode_response(data[:room], SW.MORE_DATA)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from emulator.firmware.catalogue import Application, Catalogue, Container
+from emulator.firmware.device_key import DeviceKey
 from emulator.firmware.screens import texts
 from emulator.firmware.secure_element import SecureElement, initial_mark
 from emulator.firmware.session import Session
@@ -14,10 +14,10 @@ from emulator.hardware.display import Geometry, Screen, ScreenKind
 from emulator.hardware.entropy import Entropy
 from emulator.hardware.storage import Storage, Transaction
 from emulator.profiles import Profile
+from protocols import sm2
 from protocols.dialect import dialect_named
+from protocols.fields import u32
 from protocols.gmt import PinType
-
-Signed = TypeVar("Signed")
 
 _NO_DISPLAY = Geometry(columns=16, rows=4)
 
@@ -43,12 +43,18 @@ class Core:
         self.dialect = dialect_named(profile.dialect)
         self.catalogue = Catalogue(storage)
         self.secure_element = SecureElement(storage, entropy)
+        self.device_key = DeviceKey(storage, profile.device_auth_key, self.dialect)
         self.session = Session()
         display = profile.display
         self.geometry = Geometry.of_pixels(display.width, display.height) if display else _NO_DISPLAY
         self.charset = display.charset if display else "gb18030"
         self.texts = texts(display.language if display else "zh")
+        self.sm2_bits = u32(sm2.BITS, self.dialect)
         self.has_confirm = profile.confirm.presses > 0 and "ok" in profile.buttons
+        self.blinks = display is None
+        self.login_lasts = profile.pin.user.cache != "per-sign"
+        rule = profile.ready_digest
+        self.frees_digests = rule == "free" or (rule == "confirm" and not self.has_confirm)
 
     def start(self) -> None:
         """Power-on, reset and power-off: read the memory again, forget the rest."""
@@ -69,10 +75,8 @@ class Core:
         state = self.texts.connected if connected else self.texts.not_connected
         self.show(Screen(ScreenKind.IDLE, name, (name, state)))
 
-    def while_blinking(self, sign: Callable[[], Signed]) -> Signed:
+    def while_blinking(self, sign: Callable[[], bytes]) -> bytes:
         """Sign; a first-generation key has no screen, its light blinks meanwhile (E10)."""
-        if self.profile.display:
-            return sign()
         self.show(Screen(ScreenKind.LIGHT, self.texts.signing, (self.texts.signing,)))
         signed = sign()
         self.show_idle()

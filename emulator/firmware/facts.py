@@ -32,12 +32,17 @@ class PinFacts:
 
 @dataclass(frozen=True, slots=True)
 class ContainerFacts:
-    """A container; `bits` is 0 without a pair, `activation_tries_left` None where no code is waited for (A5)."""
+    """A container; `bits` and `certificate` are the signature pair's, bits are 0 without a pair.
+
+    `activation_tries_left` is None where no code is waited for (A5).
+    """
 
     name: str
     type: str
     bits: int
     certificate: bool
+    exchange_bits: int
+    exchange_certificate: bool
     activated: bool
     activation_tries_left: int | None
 
@@ -76,6 +81,8 @@ def _container(core: Core, container: Container) -> ContainerFacts:
         _TYPES[container.type],
         container.sign_bits,
         core.catalogue.has(container.certificate(sign=True)),
+        container.exchange_bits,
+        core.catalogue.has(container.certificate(sign=False)),
         core.is_activated(container),
         json.loads(record)["left"] if record else None,
     )

@@ -10,20 +10,26 @@ import hmac
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
+from emulator.firmware import rsa_numbers
 from emulator.firmware.refused import Refused
 from emulator.hardware.entropy import Entropy
 from emulator.hardware.storage import Storage, Transaction
 from protocols import pin, sm2
-from protocols.gmt import RSA_EXPONENT, RsaPublicKey
+from protocols.dialect import Dialect
+from protocols.gmt import RSA_BITS, RSA_EXPONENT, RsaPrivateKey, RsaPublicKey, WrappedRsaPair
 from protocols.hashing import HASHES
 from protocols.sw import SW
 
+Result = TypeVar("Result")
+
 _PADDING = padding.PKCS1v15()
+_SM2_SIZE = sm2.SIZE
 _NO_DIGEST_INFO = utils.NoDigestInfo()
 _PREHASHED = {code: utils.Prehashed(algorithm) for code, algorithm in HASHES.items()}
 
@@ -81,23 +87,24 @@ class SecureElement:
         self._attempt(slot, matches)
         self.restore_tries(slot)
 
-    def open_protected(self, slot: str, challenge: bytes, header: bytes, data: bytes, cipher: bytes) -> bytes:
-        """Check the MAC at the end of `data` under the slot's PIN and decipher `cipher`, the new PIN in it.
+    def check_mac(
+        self, slot: str, challenge: bytes, header: bytes, data: bytes, mac: bytes, dialect: Dialect
+    ) -> None:
+        """Check the MAC of a protected command under the slot's PIN.
 
         The tries stay counted down: whoever accepts the new PIN gives them back in the same transaction.
 
         :raises Refused: 63Cx or 6983.
         """
-        body, mac = data[: -pin.MAC_LENGTH], data[-pin.MAC_LENGTH :]
-        found = b""
 
         def matches(key: bytes) -> bool:
-            nonlocal found
-            found = key
-            return hmac.compare_digest(pin.line_mac(key, challenge, header, body), mac)
+            return hmac.compare_digest(pin.line_mac(key, challenge, header, data, dialect), mac)
 
         self._attempt(slot, matches)
-        return pin.decrypt_blocks(found, cipher)
+
+    def decipher(self, slot: str, cipher: bytes) -> bytes:
+        """A new PIN that was enciphered under the slot's."""
+        return pin.decrypt_blocks(bytes.fromhex(self._pin(slot).key), cipher)
 
     def restore_tries(self, slot: str) -> None:
         """Give a PIN all its tries back, in a transaction of its own."""
@@ -125,23 +132,46 @@ class SecureElement:
 
     # Keys
 
-    def generate_rsa(self, bits: int) -> tuple[bytes, RsaPublicKey]:
-        """A new RSA pair: what `put_key` stores, and the public key. OpenSSL draws it from the OS itself."""
-        key = rsa.generate_private_key(RSA_EXPONENT, bits)
-        numbers = key.public_key().public_numbers()
+    def generate_rsa(self, transaction: Transaction, slot: str, bits: int) -> RsaPublicKey:
+        """A new RSA pair in a slot. OpenSSL draws it from the OS itself."""
+        return self._put_rsa(transaction, slot, rsa.generate_private_key(RSA_EXPONENT, bits))
+
+    def generate_sm2(self, transaction: Transaction, slot: str) -> sm2.PublicKey:
+        """A new SM2 pair in a slot."""
+        key = self.temporary_sm2()
+        transaction.put(slot, key.encode())
+        return key.public
+
+    def import_rsa(
+        self, transaction: Transaction, slot: str, wrapping: str, pair: WrappedRsaPair
+    ) -> RsaPublicKey:
+        """Put a pair into a slot that came wrapped under another slot's key.
+
+        :raises Refused: 6700 or 6A80.
+        """
+        key = self.decrypt_rsa(wrapping, pair.wrapped_key)
+        if len(key) != pin.BLOCK_LENGTH or len(pair.encrypted) % pin.BLOCK_LENGTH:
+            raise Refused(SW.WRONG_DATA)
+        return self._put_rsa(transaction, slot, _parsed_rsa(pin.decrypt_blocks(key, pair.encrypted)))
+
+    def import_sm2(
+        self, transaction: Transaction, slot: str, wrapping: str, enveloped: sm2.EnvelopedKey
+    ) -> None:
+        """Put a pair into a slot that came enveloped for another slot's key.
+
+        :raises Refused: 6A80.
+        """
+        try:
+            transaction.put(slot, sm2.unwrap(enveloped, self._sm2_key(wrapping)).encode())
+        except sm2.Sm2Error:
+            raise Refused(SW.WRONG_DATA) from None
+
+    def _put_rsa(self, transaction: Transaction, slot: str, key: rsa.RSAPrivateKey) -> RsaPublicKey:
         der = key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return der, RsaPublicKey(numbers.n, numbers.e)
-
-    def generate_sm2(self) -> tuple[bytes, sm2.PublicKey]:
-        """A new SM2 pair: what `put_key` stores, and the public key."""
-        key = sm2.PrivateKey(self._random_below(sm2.N - 2) + 1)
-        return key.encode(), key.public
-
-    def put_key(self, transaction: Transaction, slot: str, private: bytes) -> None:
-        """Store a pair made by one of the generators."""
-        transaction.put(slot, private)
+        transaction.put(slot, der)
+        return _rsa_public(key)
 
     def forget(self) -> None:
         """Drop what was loaded, as power-off and every change of keys do."""
@@ -150,8 +180,7 @@ class SecureElement:
 
     def rsa_public(self, slot: str) -> RsaPublicKey:
         """The public half of an RSA slot."""
-        numbers = self._rsa_key(slot).public_key().public_numbers()
-        return RsaPublicKey(numbers.n, numbers.e)
+        return _rsa_public(self._rsa_key(slot))
 
     def sm2_public(self, slot: str) -> sm2.PublicKey:
         """The public half of an SM2 slot."""
@@ -169,13 +198,122 @@ class SecureElement:
         except ValueError:
             raise Refused(SW.WRONG_LENGTH) from None
 
-    def sign_sm2(self, slot: str, digest: bytes) -> sm2.Signature:
-        """Sign a digest e of 32 bytes with a fresh nonce."""
-        key = self._sm2_key(slot)
+    def sm2_digest(self, slot: str, message: bytes) -> bytes:
+        """e of a message: SM3 over Z with the default ID, and the message."""
+        return self._sm2_key(slot).digest(message)
+
+    def sign_sm2(self, slot: str, digest: bytes) -> bytes:
+        """Sign a digest e of 32 bytes; r ‖ s."""
+        return self.sm2_signer(slot)(digest)
+
+    def sm2_signer(self, slot: str) -> Callable[[bytes], bytes]:
+        """What signs one digest e of 32 bytes after the other; r ‖ s.
+
+        A nonce that cannot be used is drawn again (GB/T 32918.2 §6.1).
+        """
+        sign, draw = self._sm2_key(slot).sign_raw, self._entropy.bytes
+
+        def sign_digest(digest: bytes) -> bytes:
+            while (signature := sign(digest, draw(_SM2_SIZE))) is None:
+                pass
+            return signature
+
+        return sign_digest
+
+    def decrypt_sm2(self, slot: str, cipher: sm2.Ciphertext) -> bytes:
+        """Decipher what was enciphered for a slot's key.
+
+        :raises Refused: 6A80.
+        """
+        try:
+            return sm2.decrypt(self._sm2_key(slot), cipher)
+        except sm2.Sm2Error:
+            raise Refused(SW.WRONG_DATA) from None
+
+    def decrypt_rsa(self, slot: str, block: bytes) -> bytes:
+        """Decipher what was enciphered for a slot's key, RSAES-PKCS1-v1_5.
+
+        :raises Refused: 6700 for a block of another length, 6A80.
+        """
+        return rsa_numbers.decrypt(rsa_numbers.numbers_of(self._rsa_key(slot)), block, self.random)
+
+    def power_rsa(self, slot: str, block: bytes) -> bytes:
+        """The bare private operation of a slot's key, on a block as long as its modulus.
+
+        :raises Refused: 6700 for a block of another length, 6A80 for a number that is not below the modulus.
+        """
+        return rsa_numbers.private_power(rsa_numbers.numbers_of(self._rsa_key(slot)), block, self.random)
+
+    def agree_sm2(
+        self,
+        slot: str,
+        role: sm2.Role,
+        own_temporary: sm2.PrivateKey,
+        peer: sm2.PublicKey,
+        peer_temporary: sm2.PublicKey,
+        own_id: bytes,
+        peer_id: bytes,
+        length: int,
+    ) -> bytes:
+        """The key of so many bytes that a slot's key agrees on with a peer (GB/T 32918.3 §6.1).
+
+        :raises Refused: 6A80.
+        """
+        own = self._sm2_key(slot)
+        try:
+            return sm2.agree(role, own, own_temporary, peer, peer_temporary, own_id, peer_id, length).key
+        except sm2.Sm2Error:
+            raise Refused(SW.WRONG_DATA) from None
+
+    # Keys of others, and keys that never lie in a slot
+
+    def random(self, size: int) -> bytes:
+        """Fresh random bytes."""
+        return self._entropy.bytes(size)
+
+    def temporary_sm2(self) -> sm2.PrivateKey:
+        """A new SM2 key that lies nowhere yet."""
+        return sm2.PrivateKey(self._random_below(sm2.N - 2) + 1)
+
+    def temporary_rsa(self, bits: int) -> RsaPrivateKey:
+        """A new RSA pair for the host: no slot holds it. OpenSSL draws it from the OS itself."""
+        return rsa_numbers.numbers_of(rsa.generate_private_key(RSA_EXPONENT, bits))
+
+    def encrypt_sm2(self, public: sm2.PublicKey, plain: bytes) -> sm2.Ciphertext:
+        """Encipher for somebody else's key.
+
+        :raises Refused: 6A80, nothing to encipher.
+        """
+        try:
+            return self._with_nonce(lambda nonce: sm2.encrypt(public, plain, nonce))
+        except sm2.Sm2Error:
+            raise Refused(SW.WRONG_DATA) from None
+
+    def encrypt_rsa(self, public: RsaPublicKey, plain: bytes) -> bytes:
+        """Encipher for somebody else's key, RSAES-PKCS1-v1_5.
+
+        :raises Refused: 6A80, it does not fit, or the key cannot be one.
+        """
+        return rsa_numbers.encrypt(public, plain, self.random)
+
+    def sign_with(self, key: sm2.PrivateKey, digest: bytes) -> bytes:
+        """r and s over a digest e of 32 bytes, by a key that the host handed over."""
+        return self._with_nonce(lambda nonce: key.sign_raw(digest, nonce))
+
+    def power_with(self, key: RsaPrivateKey, block: bytes) -> bytes:
+        """The bare private operation of a pair that the host handed over.
+
+        :raises Refused: as `power_rsa`; 6A80 for numbers that are no pair.
+        """
+        rsa_numbers.check_private(key)
+        return rsa_numbers.private_power(key, block, self.random)
+
+    def _with_nonce(self, use: Callable[[bytes], Result | None]) -> Result:
+        """What comes of the first nonce that can be used."""
         while True:
-            signature = key.sign(digest, self._random_below(sm2.N - 1) + 1)
-            if signature is not None:
-                return signature
+            result = use(self._entropy.bytes(sm2.SIZE))
+            if result is not None:
+                return result
 
     def _random_below(self, limit: int) -> int:
         """Uniform below the limit, by rejection sampling."""
@@ -197,3 +335,31 @@ class SecureElement:
         if key is None:
             key = self._sm2[slot] = sm2.PrivateKey(int.from_bytes(self._storage.read(slot) or b""))
         return key
+
+
+def _rsa_public(key: rsa.RSAPrivateKey) -> RsaPublicKey:
+    numbers = key.public_key().public_numbers()
+    return RsaPublicKey(numbers.n, numbers.e)
+
+
+_LONG_SEQUENCE = b"\x30\x82"  # every RSAPrivateKey that we take is longer than 255 bytes
+_MAX_EXPONENT = 0xFFFFFFFF
+
+
+def _parsed_rsa(plain: bytes) -> rsa.RSAPrivateKey:
+    """An RSAPrivateKey in DER (RFC 8017 §A.1.2) before zeros.
+
+    :raises Refused: 6A80.
+    """
+    end = 4 + int.from_bytes(plain[2:4])
+    if not plain.startswith(_LONG_SEQUENCE) or any(plain[end:]):
+        raise Refused(SW.WRONG_DATA)
+    try:
+        key = serialization.load_der_private_key(plain[:end], None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Refused(SW.WRONG_DATA) from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size not in RSA_BITS:
+        raise Refused(SW.WRONG_DATA)
+    if key.public_key().public_numbers().e > _MAX_EXPONENT:
+        raise Refused(SW.WRONG_DATA)
+    return key

@@ -1,11 +1,14 @@
-"""What the key remembers between commands and forgets at reset: challenge, logins, open handles."""
+"""What the key remembers between commands and forgets at reset: challenge, logins, open handles, session keys."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.hashes import Hash
+
 from emulator.firmware.catalogue import Application, Catalogue, Container
 from emulator.firmware.refused import Refused
+from emulator.firmware.session_keys import SessionKeys
 from protocols.gmt import PinType
 from protocols.sw import SW
 
@@ -15,13 +18,18 @@ _CONTAINER_BASE = 0x3000
 
 @dataclass(slots=True)
 class Session:
-    """The volatile state. Handles are two opaque bytes; they die at reset (ours: docs/facts.md G2)."""
+    """The volatile state. Handles are two opaque bytes; they die at reset (ours: docs/facts.md G2).
+
+    :param digest: the one that DigestInit began.
+    """
 
     challenge: bytes | None = None
     device_authenticated: bool = False
     logins: set[tuple[int, PinType]] = field(default_factory=set)
     applications: dict[bytes, str] = field(default_factory=dict)
     containers: dict[bytes, tuple[str, str]] = field(default_factory=dict)
+    keys: SessionKeys = field(default_factory=SessionKeys)
+    digest: Hash | None = None
 
     def take_challenge(self, *lengths: int) -> bytes | None:
         """The challenge, used up by being taken; None when there is none of these lengths."""
@@ -68,12 +76,14 @@ class Session:
         return found
 
     def close_application(self, application: Application) -> None:
-        """Forget its handles."""
+        """Forget its handles, and the session keys of its containers."""
+        self.keys.forget_application(application.id)
         self.applications = {h: name for h, name in self.applications.items() if name != application.name}
         self.containers = {h: place for h, place in self.containers.items() if place[0] != application.name}
 
     def close_container(self, application: Application, name: str) -> None:
-        """Forget a container's handle."""
+        """Forget a container's handle and its session keys."""
+        self.keys.forget_container(application.containers[name].place)
         self.containers = {h: p for h, p in self.containers.items() if p != (application.name, name)}
 
     def logged_in(self, application: Application, pin_type: PinType) -> bool:

@@ -74,10 +74,9 @@ def show_digest(core: Core, digest: bytes) -> Waiting:
 
     :raises Refused: 6FF5 where the profile refuses digests, cancelled, timed out.
     """
-    rule = core.profile.ready_digest
-    if rule == "refuse":
+    if core.profile.ready_digest == "refuse":
         raise Refused(SW.DIGEST_REFUSED)
-    if rule == "confirm" and core.has_confirm:
+    if not core.frees_digests:
         shown = digest[-_SHOWN_DIGEST_BYTES:].hex().upper()  # a DigestInfo begins alike for every message
         ask = Ask(
             core.texts.confirm_digest, ((core.texts.digest, shown),), presses=core.profile.confirm.presses

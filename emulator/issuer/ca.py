@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from emulator.hardware.entropy import Entropy
 from protocols import sm2
-from protocols.gmt import RSA_EXPONENT, RsaPublicKey
+from protocols.gmt import RSA_EXPONENT, KeyUse, RsaPublicKey
 
 Kind = Literal["rsa", "sm2"]
 PublicKey = RsaPublicKey | sm2.PublicKey
@@ -29,6 +29,7 @@ SM2_WITH_SM3 = "1.2.156.10197.1.501"
 _YEARS = 5
 _ROOT_YEARS = 20  # assumed
 _ROOT_BITS = 2048
+_SM4_KEY_SIZE = 16
 _LAST_UTC_TIME_YEAR = 2049  # RFC 5280 §4.1.2.5
 _NAME_LENGTH = 64  # RFC 5280 appendix A.1, ub-organization-name
 _Extension = tuple[str, bool, object]
@@ -69,21 +70,22 @@ class _Sm2Signer:
 
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
-        self._key = sm2.PrivateKey(self._random_number())
+        self._key = _new_sm2_key(entropy)
         self.public = self._key.public
 
     def sign(self, data: bytes) -> bytes:
-        digest = sm2.message_digest(self.public, data)
-        while (signature := self._key.sign(digest, self._random_number())) is None:
+        digest = self._key.digest(data)
+        while (signature := self._key.sign_raw(digest, self._entropy.bytes(sm2.SIZE))) is None:
             pass
-        return signature.encode_der()
+        return sm2.Signature.parse(signature).encode_der()
 
-    def _random_number(self) -> int:
-        """Uniform in 1 to n-2, by rejection sampling."""
-        while True:
-            number = int.from_bytes(self._entropy.bytes(sm2.SIZE))
-            if 1 <= number <= sm2.N - 2:
-                return number
+
+def _new_sm2_key(entropy: Entropy) -> sm2.PrivateKey:
+    """Uniform in 1 to n-2, by rejection sampling."""
+    while True:
+        number = int.from_bytes(entropy.bytes(sm2.SIZE))
+        if 1 <= number <= sm2.N - 2:
+            return sm2.PrivateKey(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,29 @@ class CertificateAuthority:
         """The self-signed certificate of a root, DER."""
         return self._root(kind).certificate
 
-    def issue(self, public_key: PublicKey, common_name: str) -> bytes:
-        """A certificate for a signature pair, by the root of the same kind; DER, 5 years (A8, C4).
+    def issue(self, public_key: PublicKey, common_name: str, use: KeyUse = KeyUse.SIGN) -> bytes:
+        """A certificate for one of a container's pairs, by the root of the same kind; DER, 5 years (A8, C4).
 
         :param common_name: whom it names: the certificate's number (A2).
+        :param use: what the pair is for.
         """
         root = self._root("rsa" if isinstance(public_key, RsaPublicKey) else "sm2")
-        return self._certificate(root.signer, public_key, common_name, _YEARS, _LEAF_EXTENSIONS)
+        return self._certificate(root.signer, public_key, common_name, _YEARS, _LEAF_EXTENSIONS[use])
+
+    def encryption_pair(self) -> sm2.PrivateKey:
+        """A new SM2 pair to encipher for.
+
+        It is kept nowhere. A real CA has it from a key management centre, which does keep it, so that what was
+        enciphered outlives a lost key (G36).
+        """
+        return _new_sm2_key(self.entropy)
+
+    def enveloped(self, pair: sm2.PrivateKey, to: sm2.PublicKey) -> sm2.EnvelopedKey:
+        """The pair on its way to the key that holds the signature pair, under a new SM4 key (GB/T 35276 §7.4)."""
+        while True:
+            sm4_key, nonce = self.entropy.bytes(_SM4_KEY_SIZE), self.entropy.bytes(sm2.SIZE)
+            if enveloped := sm2.wrap(pair, to, sm4_key, nonce):
+                return enveloped
 
     def _root(self, kind: Kind) -> _Root:
         return self._rsa_root if kind == "rsa" else self._sm2_root
@@ -186,11 +204,18 @@ _ROOT_EXTENSIONS: tuple[_Extension, ...] = (
     ("basic_constraints", True, {"ca": True, "path_len_constraint": 0}),
     ("key_usage", True, {"key_cert_sign", "crl_sign"}),
 )
-_LEAF_EXTENSIONS: tuple[_Extension, ...] = (
-    ("basic_constraints", True, {"ca": False}),
-    ("key_usage", True, {"digital_signature", "non_repudiation"}),
-    ("extended_key_usage", False, ["client_auth"]),
-)
+_LEAF_EXTENSIONS: dict[KeyUse, tuple[_Extension, ...]] = {
+    KeyUse.SIGN: (
+        ("basic_constraints", True, {"ca": False}),
+        ("key_usage", True, {"digital_signature", "non_repudiation"}),
+        ("extended_key_usage", False, ["client_auth"]),
+    ),
+    KeyUse.EXCHANGE: (
+        ("basic_constraints", True, {"ca": False}),
+        ("key_usage", True, {"key_encipherment", "data_encipherment", "key_agreement"}),
+    ),
+}
+"""The halves of a double certificate differ in their key usage (G36)."""
 
 
 def _root_name(public_key: PublicKey) -> str:

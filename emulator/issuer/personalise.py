@@ -6,12 +6,13 @@ issued its label says so: a key whose issue was cut off is known by it, and issu
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum, unique
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from emulator.device import Device
 from emulator.hardware.buttons import Button
@@ -26,6 +27,7 @@ from protocols.gmt import (
     ActivationVerifier,
     ApplicationInfo,
     DeviceInfo,
+    KeyUse,
     NewApplication,
     PinInfo,
     RsaPublicKey,
@@ -99,7 +101,7 @@ class KeySession(Protocol[Container]):
     def open_container(self, application: ApplicationInfo, name: str) -> Container:
         """OpenContainer."""
 
-    def import_certificate(self, container: Container, der: bytes) -> None:
+    def import_certificate(self, container: Container, der: bytes, *, use: KeyUse = KeyUse.SIGN) -> None:
         """ImportCertificate."""
 
     def generate_rsa(self, container: Container, bits: int) -> RsaPublicKey:
@@ -108,7 +110,10 @@ class KeySession(Protocol[Container]):
     def generate_sm2(self, container: Container) -> sm2.PublicKey:
         """GenECCKeyPair."""
 
-    def public_key(self, container: Container) -> PublicKey:
+    def import_sm2_key_pair(self, container: Container, enveloped: sm2.EnvelopedKey) -> None:
+        """ImportECCKeyPair."""
+
+    def public_key(self, container: Container, *, use: KeyUse = KeyUse.SIGN) -> PublicKey:
         """ExportPublicKey."""
 
     def activation_status(self, container: Container) -> tuple[bool, int]:
@@ -128,13 +133,29 @@ class KeySession(Protocol[Container]):
 class Issued:
     """What the bank knows of a key that it has issued.
 
-    :param certificates: DER by container name.
+    :param certificates: of the signature pairs; DER by container name.
+    :param exchange_certificates: of the encryption pairs, where there are any; SM2 containers have one.
     :param activation_code: what the customer is sent by SMS (A5); None where the key does not ask for it (A6).
     """
 
     application: str
     certificates: Mapping[str, bytes]
+    exchange_certificates: Mapping[str, bytes]
     activation_code: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """What `vukey issue --json` prints of it (docs/json.md): a contract, key for key."""
+        uses = {"sign": self.certificates, "exchange": self.exchange_certificates}
+        return {
+            "application": self.application,
+            "containers": list(self.certificates),
+            "certificates": [
+                {"container": name, "use": use, "sha256": hashlib.sha256(der).hexdigest()}
+                for use, certificates in uses.items()
+                for name, der in certificates.items()
+            ],
+            "activation_code": self.activation_code,
+        }
 
 
 def stage_of(session: KeySession[Container], profile: Profile) -> Stage:
@@ -156,8 +177,9 @@ def issue(
     *,
     replace: bool = False,
 ) -> Issued:
-    """Make the application, the pairs on the key and their certificates: the key as it goes to the customer.
+    """Make the application, the pairs and their certificates: the key as it goes to the customer.
 
+    Signature pairs are made on the key. Of an SM2 container the encryption pair is made here, imported, and forgotten.
     One that was cut off starts over (C9).
 
     :param serial: the number printed on the key; the certificates name it.
@@ -179,13 +201,12 @@ def issue(
     session.create_application(_new_application(profile))
     with _opened(session, profile) as application:
         session.verify_pin(application, profile.pin.user.initial)
-        certificates = {
-            name: _certify(session, application, name, make, serial, authority)
-            for name, make in _pairs(session, profile)
-        }
+        filled = _Filling(session, application, serial, authority)
+        filled.fill(profile)
         _install_code(session, profile, application, authority.entropy, code)
     session.set_label(profile.application)
-    return Issued(profile.application, certificates, code)
+    certificates = filled.certificates
+    return Issued(profile.application, certificates[KeyUse.SIGN], certificates[KeyUse.EXCHANGE], code)
 
 
 def renew_activation_code(
@@ -289,40 +310,53 @@ def _new_application(profile: Profile) -> NewApplication:
         user.initial.encode(),
         user.tries,
         max_containers=profile.max_containers,
-        max_certificates=profile.max_containers,
-        max_files=0,
+        max_certificates=profile.max_certificates,
+        max_files=profile.max_files,
     )
 
 
-def _pairs(
-    session: KeySession[Container], profile: Profile
-) -> Iterator[tuple[str, Callable[[Container], PublicKey]]]:
-    """The profile's containers, and what makes each one's pair."""
-    if rsa := profile.containers.rsa:
-        bits = rsa.bits
-        yield rsa.name, lambda container: session.generate_rsa(container, bits)
-    if profile.containers.sm2:
-        yield profile.containers.sm2.name, session.generate_sm2
+@dataclass(frozen=True, slots=True)
+class _Filling(Generic[Container]):
+    """The containers of an application while they are made.
 
+    :param certificates: imported so far; DER by use and container name.
+    """
 
-def _certify(
-    session: KeySession[Container],
-    application: ApplicationInfo,
-    name: str,
-    make: Callable[[Container], PublicKey],
-    serial: str,
-    authority: CertificateAuthority,
-) -> bytes:
-    """A container with a pair made on the key, and the certificate for it, DER."""
-    container = session.create_container(application, name)
-    public_key = make(container)
-    if session.public_key(container) != public_key:
-        raise IssueError(
-            N_("container {name} exports another public key than it made; do not use this key"), name=name
-        )
-    certificate = authority.issue(public_key, serial)
-    session.import_certificate(container, certificate)
-    return certificate
+    session: KeySession[Container]
+    application: ApplicationInfo
+    serial: str
+    authority: CertificateAuthority
+    certificates: dict[KeyUse, dict[str, bytes]] = field(default_factory=lambda: {use: {} for use in KeyUse})
+
+    def fill(self, profile: Profile) -> None:
+        """Make the profile's containers, each with its pairs and certificates."""
+        if rsa := profile.containers.rsa:
+            self._add_rsa(rsa.name, rsa.bits)
+        if profile.containers.sm2:
+            self._add_sm2(profile.containers.sm2.name)
+
+    def _add_rsa(self, name: str, bits: int) -> None:
+        container = self.session.create_container(self.application, name)
+        self._certify(container, name, self.session.generate_rsa(container, bits), KeyUse.SIGN)
+
+    def _add_sm2(self, name: str) -> None:
+        """With a double certificate: the encryption pair is imported under the signature pair, and not kept."""
+        container = self.session.create_container(self.application, name)
+        signature_key = self.session.generate_sm2(container)
+        self._certify(container, name, signature_key, KeyUse.SIGN)
+        pair = self.authority.encryption_pair()
+        self.session.import_sm2_key_pair(container, self.authority.enveloped(pair, signature_key))
+        self._certify(container, name, pair.public, KeyUse.EXCHANGE)
+
+    def _certify(self, container: Container, name: str, public_key: PublicKey, use: KeyUse) -> None:
+        if self.session.public_key(container, use=use) != public_key:
+            raise IssueError(
+                N_("container {name} exports a public key that is not its pair's; do not use this key"),
+                name=name,
+            )
+        certificate = self.authority.issue(public_key, self.serial, use)
+        self.session.import_certificate(container, certificate, use=use)
+        self.certificates[use][name] = certificate
 
 
 def _waiting_for_code(

@@ -12,6 +12,7 @@ from emulator.hardware.display import drawable
 from emulator.profiles import errors
 from emulator.profiles.errors import ProfileError
 from emulator.profiles.model import Profile
+from protocols.dialect import DIALECTS
 
 
 def check(profile: Profile) -> None:
@@ -93,9 +94,29 @@ def _idle_screen(profile: Profile) -> None:
         raise _refuse(profile, errors.UNDRAWABLE, "display.idle", charset=display.charset)
 
 
+def _dialect(profile: Profile) -> None:
+    if profile.dialect not in DIALECTS:
+        known = ", ".join(DIALECTS)
+        raise _refuse(profile, errors.NOT_A_CHOICE, "dialect", found=profile.dialect, known=known)
+    limit = DIALECTS[profile.dialect].container_name
+    for kind, container in (("rsa", profile.containers.rsa), ("sm2", profile.containers.sm2)):
+        if container is not None and len(container.name) > limit:
+            raise _refuse(profile, errors.BAD_LENGTH, f"containers.{kind}.name", low=1, high=limit)
+
+
+def _repeated(profile: Profile) -> None:
+    for path, items in (("buttons", profile.buttons), ("ciphers", profile.ciphers)):
+        if len(set(items)) != len(items):
+            raise _refuse(profile, errors.REPEATED, path)
+
+
+def _ciphers(profile: Profile) -> None:
+    """An SM2 encryption pair is imported under SM4 (G32)."""
+    has_sm2 = profile.containers.sm2 is not None
+    _need(profile, "containers.sm2", has_sm2, "sm4" in profile.ciphers, "ciphers: sm4")
+
+
 def _buttons(profile: Profile) -> None:
-    if len(set(profile.buttons)) != len(profile.buttons):
-        raise _refuse(profile, errors.REPEATED, "buttons")
     confirm, extra_press_at = profile.confirm, profile.pin.user.extra_press_at
     _need(profile, "confirm.presses", confirm.presses, "ok" in profile.buttons, "buttons: ok")
     _need(profile, "display", profile.display is not None, confirm.presses > 0, "confirm.presses: 1")  # E1
@@ -122,5 +143,8 @@ _CHECKS: tuple[Callable[[Profile], None], ...] = (
     _pin_lengths,
     _ready_pin,
     _idle_screen,
+    _dialect,
+    _repeated,
+    _ciphers,
     _buttons,
 )

@@ -169,6 +169,8 @@ class Profile:
     application: Annotated[str, Text(1, 32)]
     containers: Containers
     max_containers: Annotated[int, Range(1, 255)]
+    max_files: Annotated[int, Range(0, 1024)]
+    ciphers: tuple[Literal["sm4", "aes"], ...]
     activation: Literal["keypad", "bank", "host"]
     activation_code: ActivationCode
     ready_digest: Literal["confirm", "refuse", "free"]
@@ -179,6 +181,11 @@ class Profile:
     max_apdu_data: Annotated[int, Range(256, 0xFFFF)]
     renewal: Renewal
     sources: Mapping[str, str] = field(hash=False)
+
+    @property
+    def max_certificates(self) -> int:
+        """Of an application: a signature and an encryption certificate in each container; one byte counts them."""
+        return min(2 * self.max_containers, 0xFF)
 
     def check_serial(self, serial: str) -> None:
         """Hold a serial number against the maker's scheme (A2, B1, C3).
@@ -211,6 +218,8 @@ class Profile:
             "device_auth_key": self.device_auth_key.hex(),
             "application": self.application,
             "containers": asdict(self.containers),
+            "max_files": self.max_files,
+            "ciphers": list(self.ciphers),
             **_pick(self, "activation", "ready_digest", "plain_message"),
             "confirm": asdict(self.confirm),
             "dialect": self.dialect,

@@ -84,10 +84,19 @@ function pin(label, { tries, left, initial, verified }) {
   return [make("dt", {}, label), told];
 }
 
-function container({ name, type, bits, certificate, activated, activation_tries_left: left }) {
+function container({
+  name,
+  type,
+  bits,
+  certificate,
+  exchange_certificate: encryption,
+  activated,
+  activation_tries_left: left,
+}) {
   const kind = { rsa: `RSA ${bits}`, sm2: "SM2", empty: t("empty") }[type];
   const item = make("li", {}, make("span", { class: "mono" }, name), make("span", { class: "quiet" }, kind));
   if (certificate) item.append(chip("calm", t("certificate")));
+  if (encryption) item.append(chip("calm", t("encryption certificate")));
   if (activated) item.append(chip("good", t("activated")));
   else if (left === null) item.append(chip("warn", t("not activated")));
   else item.append(chip(left ? "warn" : "bad", t("not activated: {left} tries left for the code", { left })));

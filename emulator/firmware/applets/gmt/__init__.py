@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from emulator.firmware.applets.gmt import activation, applications, containers, device, pins, signing
-from emulator.firmware.applets.gmt.table import Spec, Table, prepare
-from emulator.firmware.confirm import Waiting
+from emulator.firmware.applets.gmt import (
+    activation,
+    agreement,
+    applications,
+    ciphers,
+    containers,
+    device,
+    digests,
+    external,
+    files,
+    keys,
+    pins,
+    session_keys,
+    signing,
+)
+from emulator.firmware.applets.gmt.table import Call, Spec, Table, prepare
 from emulator.firmware.core import Core
 from emulator.firmware.facts import CommandFacts
 from emulator.firmware.refused import Refused
 from protocols.apdu import Command
-from protocols.gmt import Ins
 from protocols.sw import SW
 
 COMMANDS: dict[int, Spec] = Table()
-for _module in (device, pins, applications, containers, signing, activation):
+for _module in (
+    device,
+    pins,
+    applications,
+    files,
+    containers,
+    keys,
+    signing,
+    external,
+    session_keys,
+    ciphers,
+    digests,
+    agreement,
+    activation,
+):
     COMMANDS |= _module.TABLE
 
 
@@ -22,21 +48,20 @@ class GmtApplet:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        numbers = {spec.ins: ins for ins, spec in COMMANDS.items()}
-        numbers[Ins.ACTIVATION] = core.dialect.activation_ins
-        self._commands = {number: COMMANDS[ins] for ins, number in numbers.items()}
+        numbered = ((core.dialect.number(spec.ins), spec) for spec in COMMANDS.values())
+        self._commands = {number: spec for number, spec in numbered if number is not None}
 
     def facts(self, ins: int) -> CommandFacts:
         """What the command of a number is called, and whether its data are secret; an unknown one's may be."""
         spec = self._commands.get(ins)
         return CommandFacts(spec.title, spec.secret) if spec else CommandFacts(f"INS {ins:02X}", secret=True)
 
-    def run(self, command: Command) -> bytes | Waiting:
-        """Data at once, or a generator that waits for a person.
+    def prepare(self, command: Command) -> tuple[Spec, Call]:
+        """The command's row, and the command with what its checks found.
 
         :raises Refused: with a status word.
         """
         spec = self._commands.get(command.ins)
         if spec is None:
             raise Refused(SW.INS_NOT_SUPPORTED)
-        return spec.handler(self._core, prepare(self._core, spec, command))
+        return spec, prepare(self._core, spec, command)

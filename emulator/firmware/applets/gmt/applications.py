@@ -40,8 +40,8 @@ def create_application(core: Core, call: Call) -> bytes:
         new.name,
         new.create_file_rights,
         min(new.max_containers, core.profile.max_containers),
-        min(new.max_certificates, core.profile.max_containers),
-        new.max_files,
+        min(new.max_certificates, core.profile.max_certificates),
+        min(new.max_files, core.profile.max_files),
     )
     with core.change() as transaction:
         core.catalogue.put_application(transaction, application)

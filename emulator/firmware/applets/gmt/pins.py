@@ -17,9 +17,9 @@ TABLE = Table()
 
 _TYPES = tuple(PinType)
 _HANDLE = 2
-_AROUND_NEW_PIN = _HANDLE + pin.MAC_LENGTH
-_NEW_PIN = (_AROUND_NEW_PIN + PIN_FIELD, _AROUND_NEW_PIN + LONG_PIN_FIELD)
+_NEW_PIN = (_HANDLE + PIN_FIELD, _HANDLE + LONG_PIN_FIELD + pin.MAC_LENGTH)
 _FAILURES = (SW.NO_CHALLENGE, SW.PIN_WRONG, SW.PIN_LOCKED)
+_REFUSED_NEW_PIN = (*_FAILURES, SW.NOT_LOGGED_IN, SW.WRONG_LENGTH, SW.WRONG_DATA)
 
 
 @TABLE.command(Ins.GET_PIN_INFO, Need.APPLICATION, p2=_TYPES, lc=_HANDLE)
@@ -65,23 +65,27 @@ def _press_when_few_tries_are_left(core: Core, slot: str, pin_type: PinType) -> 
     mac=True,
     p2=_TYPES,
     lc=_NEW_PIN,
-    answers=(*_FAILURES, SW.WRONG_LENGTH, SW.WRONG_DATA, SW.CANCELLED, SW.TIMED_OUT),
+    answers=(*_REFUSED_NEW_PIN, SW.CANCELLED, SW.TIMED_OUT),
     secret=True,
 )
 def change_pin(core: Core, call: Call) -> Waiting:
     """ChangePIN: the new PIN enciphered and MACed under the old one; a failure ends the login.
 
-    With few tries left a press comes first, as for VerifyPIN: it is a try as well (E5).
+    With few tries left a press comes first, as for VerifyPIN: it is a try as well (E5). In a dialect without a MAC
+    it is none, for the PIN was verified before (G10), and a failure ends no login.
     """
     _check_new_pin_length(core, call)
-    challenge = _challenge(core)
     pin_type = PinType(call.command.p2)
     slot = call.application.pin_slots[pin_type]
-    yield from _press_when_few_tries_are_left(core, slot, pin_type)
     logged_in = core.session.logged_in(call.application, pin_type)
-    core.session.log_out(call.application, pin_type)
-    new_pin = _open_new_pin(core, call, slot, challenge)
-    _accept(core, call.application, pin_type, new_pin, slot)
+    if _has_mac(core):
+        challenge = _challenge(core)
+        yield from _press_when_few_tries_are_left(core, slot, pin_type)
+        core.session.log_out(call.application, pin_type)
+        _check_mac(core, call, slot, challenge)
+    elif not logged_in:
+        raise Refused(SW.NOT_LOGGED_IN)
+    _accept(core, call.application, pin_type, _new_pin(core, call, slot), slot)
     if logged_in:
         core.session.log_in(call.application, pin_type)
     return b""
@@ -92,15 +96,18 @@ def change_pin(core: Core, call: Call) -> Waiting:
     Need.APPLICATION,
     mac=True,
     lc=_NEW_PIN,
-    answers=(*_FAILURES, SW.WRONG_LENGTH, SW.WRONG_DATA),
+    answers=_REFUSED_NEW_PIN,
     secret=True,
 )
 def unblock_pin(core: Core, call: Call) -> bytes:
     """UnblockPIN: a new user PIN under the administrator's; it logs nobody in."""
     _check_new_pin_length(core, call)
     slot = call.application.pin_slots[PinType.ADMIN]
-    new_pin = _open_new_pin(core, call, slot, _challenge(core))
-    _accept(core, call.application, PinType.USER, new_pin, slot, by_bank=True)
+    if _has_mac(core):
+        _check_mac(core, call, slot, _challenge(core))
+    elif not core.session.logged_in(call.application, PinType.ADMIN):
+        raise Refused(SW.NOT_LOGGED_IN)
+    _accept(core, call.application, PinType.USER, _new_pin(core, call, slot), slot, by_bank=True)
     core.session.log_out(call.application, PinType.USER)
     return b""
 
@@ -121,16 +128,25 @@ def _challenge(core: Core) -> bytes:
 
 def _check_new_pin_length(core: Core, call: Call) -> None:
     widths = (PIN_FIELD, LONG_PIN_FIELD) if core.profile.pin.user.max > PIN_FIELD else (PIN_FIELD,)
-    if len(call.command.data) - _AROUND_NEW_PIN not in widths:
+    if len(call.body) - pin.mac_length(core.dialect) not in widths:
         raise Refused(SW.WRONG_LENGTH)
 
 
-def _open_new_pin(core: Core, call: Call, slot: str, challenge: bytes) -> bytes:
-    """The new PIN out of a protected command; the MAC's key is the slot's PIN."""
-    data = call.command.data
-    cipher = data[_HANDLE : -pin.MAC_LENGTH]
-    padded = core.secure_element.open_protected(slot, challenge, call.command.header, data, cipher)
-    return padded.rstrip(b"\0")
+def _has_mac(core: Core) -> bool:
+    return pin.mac_length(core.dialect) > 0
+
+
+def _check_mac(core: Core, call: Call, slot: str, challenge: bytes) -> None:
+    """The MAC covers the handle too; its key is the slot's PIN."""
+    data, header = call.command.data, call.command.header
+    end = len(data) - pin.MAC_LENGTH
+    core.secure_element.check_mac(slot, challenge, header, data[:end], data[end:], core.dialect)
+
+
+def _new_pin(core: Core, call: Call, slot: str) -> bytes:
+    """The new PIN out of a command; it is enciphered under the slot's PIN."""
+    cipher = call.body[: len(call.body) - pin.mac_length(core.dialect)]
+    return core.secure_element.decipher(slot, cipher).rstrip(b"\0")
 
 
 def _accept(

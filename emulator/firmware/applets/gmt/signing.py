@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
@@ -11,7 +13,7 @@ from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
 from emulator.firmware.showing import show_digest, show_message
 from protocols import sm2
-from protocols.fields import Fields, LayoutError, u32
+from protocols.fields import Fields, LayoutError
 from protocols.gmt import ContainerType, HashAlgorithm, Ins, PinType, SignInput
 from protocols.hashing import HASHES, digest_of
 from protocols.sw import SW
@@ -40,45 +42,84 @@ _ON_SCREEN = (
     lc=(_TWO_HANDLES + 1, None),
     answers=(SW.WRONG_LENGTH, *_ON_SCREEN),
 )
-def rsa_sign_data(core: Core, call: Call) -> Waiting:
+def rsa_sign_data(core: Core, call: Call) -> bytes | Waiting:
     """RSASignData: P1=01 a message (P2 its hash, 00 = SHA-256); P1=02 a digest of P2, or data to pad (P2=00)."""
     _start(core, call, ContainerType.RSA)
     data, code = call.body, call.command.p2
     if call.command.p1 == SignInput.MESSAGE:
-        code = code or HashAlgorithm.SHA256
-        yield from show_message(core, data)
-        data = digest_of(code, data)
-    else:
-        if code and len(data) != HASHES[code].digest_size:
-            raise Refused(SW.WRONG_LENGTH)
-        yield from show_digest(core, data)
-    hash_code = None if code == _PREPADDED else code
-    return core.while_blinking(lambda: core.secure_element.sign_rsa(call.container.sign_key, data, hash_code))
+        return _show_and_sign_rsa(core, call)
+    if code and len(data) != HASHES[code].digest_size:
+        raise Refused(SW.WRONG_LENGTH)
+    if core.frees_digests:
+        return _rsa_signature(core, call, data, code)
+    return _show_digest_first(core, data, lambda: _rsa_signature(core, call, data, code))
+
+
+def _show_and_sign_rsa(core: Core, call: Call) -> Waiting:
+    yield from show_message(core, call.body)
+    code = call.command.p2 or HashAlgorithm.SHA256
+    return _rsa_signature(core, call, digest_of(code, call.body), code)
+
+
+def _rsa_signature(core: Core, call: Call, data: bytes, code: int) -> bytes:
+    slot, hash_code = call.container.sign_key, None if code == _PREPADDED else code
+    if core.blinks:
+        return core.while_blinking(lambda: core.secure_element.sign_rsa(slot, data, hash_code))
+    return core.secure_element.sign_rsa(slot, data, hash_code)
+
+
+def _sm2_row(core: Core, call: Call) -> Callable[[bytes], bytes] | None:
+    """Signs digest after digest where nobody is asked and a login outlasts a signature (E8, E9)."""
+    asks = call.command.p1 != SignInput.DIGEST or not core.frees_digests
+    if asks or core.blinks or not core.login_lasts:
+        return None
+    bits, sign = core.sm2_bits, core.secure_element.sm2_signer(call.container.sign_key)
+    return lambda digest: bits + sign(digest)
 
 
 @TABLE.command(
-    Ins.ECC_SIGN_DATA, *_SIGN, p1=_INPUTS, lc=(_TWO_HANDLES + 1, None), answers=(SW.WRONG_LENGTH, *_ON_SCREEN)
+    Ins.ECC_SIGN_DATA,
+    *_SIGN,
+    p1=_INPUTS,
+    lc=(_TWO_HANDLES + 1, None),
+    answers=(SW.WRONG_LENGTH, *_ON_SCREEN),
+    row=_sm2_row,
 )
-def ecc_sign_data(core: Core, call: Call) -> Waiting:
+def ecc_sign_data(core: Core, call: Call) -> bytes | Waiting:
     """ECCSignData: P1=01 a message, hashed with Z of the default ID; P1=02 a digest e. Answers bits ‖ r ‖ s."""
     _start(core, call, ContainerType.ECC)
-    slot, digest = call.container.sign_key, call.body
+    digest = call.body
     if call.command.p1 == SignInput.MESSAGE:
-        yield from show_message(core, digest)
-        digest = sm2.message_digest(core.secure_element.sm2_public(slot), digest)
-    else:
-        if len(digest) != sm2.SIZE:
-            raise Refused(SW.WRONG_LENGTH)
-        yield from show_digest(core, digest)
-    signature = core.while_blinking(lambda: core.secure_element.sign_sm2(slot, digest))
-    return u32(sm2.BITS, core.dialect) + signature.encode()
+        return _show_and_sign_sm2(core, call)
+    if len(digest) != sm2.SIZE:
+        raise Refused(SW.WRONG_LENGTH)
+    if core.frees_digests:
+        return _sm2_signature(core, call, digest)
+    return _show_digest_first(core, digest, lambda: _sm2_signature(core, call, digest))
+
+
+def _show_and_sign_sm2(core: Core, call: Call) -> Waiting:
+    yield from show_message(core, call.body)
+    return _sm2_signature(core, call, core.secure_element.sm2_digest(call.container.sign_key, call.body))
+
+
+def _sm2_signature(core: Core, call: Call, digest: bytes) -> bytes:
+    slot = call.container.sign_key
+    if core.blinks:
+        return core.sm2_bits + core.while_blinking(lambda: core.secure_element.sign_sm2(slot, digest))
+    return core.sm2_bits + core.secure_element.sign_sm2(slot, digest)
+
+
+def _show_digest_first(core: Core, digest: bytes, sign: Callable[[], bytes]) -> Waiting:
+    yield from show_digest(core, digest)
+    return sign()
 
 
 def _start(core: Core, call: Call, kind: ContainerType) -> None:
     """The container must hold such a pair; a login that lasts for one signature is spent now (E8)."""
     if call.container.type is not kind:
         raise Refused(SW.KEY_NOT_FOUND)
-    if core.profile.pin.user.cache == "per-sign":
+    if not core.login_lasts:
         core.session.log_out(call.application, PinType.USER)
 
 
