@@ -46,6 +46,7 @@ from hostdriver.errors import Exit, HostError
 from hostdriver.gmt import GmtSession
 from hostdriver.tokens import open_session
 from hostdriver.transport.unix_socket import run_files
+from protocols.dialect import dialect_named
 from protocols.errors import MissingPackageError, VukeyError
 from protocols.runfile import RunFile
 
@@ -297,7 +298,7 @@ def _bring_to(device: Device, stage: Stage | None, is_new: bool) -> str | None:
 
     :returns: the activation code that is still to be typed.
     """
-    session = GmtSession(InProcessLink(device))
+    session = GmtSession(InProcessLink(device), dialect_named(device.profile.dialect))
     device.power_on()
     before = stage_of(session, device.profile)
     device.power_off()
@@ -416,18 +417,16 @@ def issue_key(
     with open_session(token) as session:
         serial = session.device_info().serial
         model = load_model(profile or _running_profile(serial))
+        session.dialect = dialect_named(model.dialect)
         issued = issue(session, model, serial, _authority(model), replace=replace)
     if as_json:
-        facts = {
-            "serial": serial,
-            "profile": model.id,
-            "application": issued.application,
-            "containers": list(issued.certificates),
-            "activation_code": issued.activation_code,
-        }
+        facts = {"serial": serial, "profile": model.id, **issued.as_json()}
         typer.echo(json.dumps(facts, ensure_ascii=False))
         return
-    containers = ", ".join(issued.certificates)
+    containers = ", ".join(
+        _("{name} (double certificate)").format(name=name) if name in issued.exchange_certificates else name
+        for name in issued.certificates
+    )
     typer.echo(_("Issued {serial}: {containers}").format(serial=serial, containers=containers))
     _tell_code(issued.activation_code)
 

@@ -40,6 +40,7 @@ from hostdriver.errors import (
 )
 from hostdriver.gmt import Container, GmtSession
 from protocols import sm2
+from protocols.dialect import dialect_named
 from protocols.errors import VukeyError
 from protocols.gmt import ApplicationInfo, RsaPublicKey, SignInput
 from protocols.i18n import N_, _, language
@@ -133,7 +134,7 @@ class _Key:
     def __init__(self, profile: Profile, console: Console | None) -> None:
         self.clock = SystemClock()
         self.device = Device(profile, clock=self.clock)
-        self.session = GmtSession(InProcessLink(self.device))
+        self.session = GmtSession(InProcessLink(self.device), dialect_named(profile.dialect))
         self.screens: list[list[str]] = []
         self._console = console
         self._last: Screen | None = None

@@ -143,6 +143,12 @@ class KeyBusyError(StatusError):
     exit_code = Exit.BUSY
 
 
+class SecretAlgorithmError(StatusError):
+    """6FF8."""
+
+    text = N_("SM1 and SSF33 are secret algorithms, which only a maker's chip has; use SM4")
+
+
 class NotFoundError(StatusError):
     """6A82."""
 
@@ -254,6 +260,17 @@ class AnswerError(HostError):
     exit_code = Exit.NOT_UNDERSTOOD
 
 
+class NoSuchCommandError(HostError):
+    """Keys of this dialect have no such command."""
+
+    exit_code = Exit.NOT_UNDERSTOOD
+
+    def __init__(self, command: str, dialect: str) -> None:
+        super().__init__(
+            N_("keys of dialect {dialect} have no command {command}"), dialect=dialect, command=command
+        )
+
+
 class MissingComponentError(HostError):
     """An optional component is not installed."""
 
@@ -315,6 +332,7 @@ _TYPES: dict[int, type[StatusError]] = {
     SW.MESSAGE_REFUSED: MessageRefusedError,
     SW.DIGEST_REFUSED: DigestRefusedError,
     SW.BUSY: KeyBusyError,
+    SW.SECRET_ALGORITHM: SecretAlgorithmError,
     SW.NOT_FOUND: NotFoundError,
     SW.KEY_NOT_FOUND: KeyNotFoundError,
     SW.ALREADY_EXISTS: AlreadyExistsError,

@@ -17,14 +17,15 @@ from hostdriver.errors import (
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
 from hostdriver.transport import Transport, pcsc
-from hostdriver.transport.unix_socket import SocketTransport, running_keys
+from hostdriver.transport.unix_socket import SocketTransport, run_files, running_keys
+from protocols.dialect import DEFAULT, Dialect, DialectError, dialect_named
 from protocols.errors import VukeyError
 from protocols.gmt import DeviceInfo
 from protocols.i18n import N_
 
 
 class TokenError(HostError):
-    """``--token`` says something that we do not know."""
+    """``--token`` or ``--dialect`` says something that we do not know."""
 
     exit_code = Exit.USAGE
 
@@ -56,21 +57,45 @@ def find_tokens() -> tuple[list[Token], HostError | None]:
         return found, trouble
 
 
-def open_session(spec: str | None) -> GmtSession:
+def open_session(spec: str | None, dialect: str | None = None) -> GmtSession:
     """A session with the key that ``--token`` names; without a name, with the one key found.
 
+    :param dialect: how its maker reads GM/T 0017; None: what a virtual key says, for any other key the default.
     :raises NoKeyError: none found, or none of that name.
     :raises SeveralKeysError: several; the message lists them.
-    :raises TokenError: no such kind of token.
+    :raises TokenError: no such kind of token, no such dialect.
     """
+    wanted = _named(dialect) if dialect else None
+    session = GmtSession(_open(spec))
+    try:
+        session.dialect = wanted or _dialect_of(session.device_info().serial)
+    except BaseException:
+        session.transport.close()
+        raise
+    return session
+
+
+def _named(dialect: str) -> Dialect:
+    try:
+        return dialect_named(dialect)
+    except DialectError as error:
+        raise TokenError(error.message, **error.values) from None
+
+
+def _dialect_of(serial: str) -> Dialect:
+    """A virtual key's, by whatever way it was reached."""
+    return next((dialect_named(key.dialect) for key in run_files() if key.serial == serial), DEFAULT)
+
+
+def _open(spec: str | None) -> Transport:
     if not spec:
         found, trouble = find_tokens()
         if not found and trouble:
             raise nothing_found(trouble)
-        return GmtSession(_the_one(found, None).open())
+        return _the_one(found, None).open()
     kind, _, name = spec.partition(":")
     if kind == "socket" and "/" in name:
-        return GmtSession(SocketTransport.open(name))
+        return SocketTransport.open(name)
     finders = {"pcsc": _readers, "socket": _sockets}
     if kind not in finders:
         raise TokenError(
@@ -80,7 +105,7 @@ def open_session(spec: str | None) -> GmtSession:
     exact = [token for token in found if token.name == spec]
     # A part of a reader's long name will do; a serial number is meant whole.
     similar = [token for token in found if not name or (kind == "pcsc" and name in token.name)]
-    return GmtSession(_the_one(exact or similar, spec).open())
+    return _the_one(exact or similar, spec).open()
 
 
 def nothing_found(trouble: HostError) -> NoKeyError:

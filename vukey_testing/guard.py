@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 from emulator.control.journal import ApduRecord
@@ -13,7 +13,17 @@ from hostdriver.transport import Transport
 from protocols import pin
 from protocols.apdu import ApduError, Command, encode_command, parse_command, parse_response
 from protocols.dialect import Dialect
-from protocols.gmt import CLA_MAC, CLA_PLAIN, ActivationAction, ApplicationInfo, Ins, PinInfo, PinType
+from protocols.gmt import (
+    CLA_MAC,
+    CLA_PLAIN,
+    LONG_PIN_FIELD,
+    PIN_FIELD,
+    ActivationAction,
+    ApplicationInfo,
+    Ins,
+    PinInfo,
+    PinType,
+)
 from protocols.i18n import N_
 from protocols.sw import SW, describe
 from vukey_testing.errors import GuardError
@@ -25,20 +35,27 @@ _CLA_ISO = 0x00
 _HARMLESS_ISO = (0xA4, 0xC0)
 """SELECT and GET RESPONSE (ISO/IEC 7816-4)."""
 _STATUS_LENGTH = 2
-_KNOWN = COMMANDS.keys() - {Ins.ACTIVATION}
-"""Whose number is the same in every dialect."""
 _WIPES = (
     Ins.DEV_AUTH,
+    Ins.CHANGE_DEV_AUTH_KEY,
     Ins.SET_LABEL,
     Ins.CREATE_APPLICATION,
     Ins.DELETE_APPLICATION,
+    Ins.CREATE_FILE,
+    Ins.DELETE_FILE,
+    Ins.WRITE_FILE,
     Ins.CREATE_CONTAINER,
     Ins.DELETE_CONTAINER,
     Ins.IMPORT_CERTIFICATE,
     Ins.GENERATE_RSA_KEY_PAIR,
+    Ins.IMPORT_RSA_KEY_PAIR,
     Ins.GEN_ECC_KEY_PAIR,
+    Ins.IMPORT_ECC_KEY_PAIR,
 )
-"""The issuer's commands: a key does not come back from them by itself."""
+"""A key does not come back from these by itself: what they write stays, or what they delete is gone."""
+
+_ONE_MAKERS = (Ins.EXT_RSA_PRI_KEY_OPERATION, Ins.EXT_RSA_PUB_KEY_OPERATION)
+"""Private numbers (G29): where the dialect does not name them itself, they may be anything on a real key."""
 
 
 class Allowance:
@@ -68,15 +85,14 @@ class Allowance:
     def change(self, enciphered: bytes) -> None:
         """The key has a new user PIN, enciphered under the old one."""
         if self.user_pin is not None:
-            plain = pin.decrypt_blocks(pin.pin_key(self.user_pin.encode()), enciphered)
-            self.user_pin = plain.rstrip(b"\0").decode(errors="replace")
+            self.user_pin = _deciphered(self.user_pin, enciphered).decode(errors="replace")
 
 
 class Guard:
     """A transport that looks at every command before it is sent.
 
     VerifyPIN and ChangePIN are recomputed: one that carries the right user PIN costs no try and passes. Any other
-    use of a PIN or code counts as a try until the key has taken it. What is no command that we know may be one of
+    use of a PIN or code counts as a try until the key has taken it. What is no command of its dialect may be one of
     its maker's: it could do either, cost a try or change the key.
 
     :param identify: sees that a key is the one that was named, and raises if not.
@@ -171,9 +187,9 @@ class Guard:
 
     def _tries_left(self, command: Command) -> int | None:
         """0 where the key has not told; None of a command that nobody knows."""
-        if self._is_of(_PIN_COMMANDS, command):
-            return self._left.get((command.data[:_HANDLE], _pin_type(command)), 0)
-        if not self._is_activation(command):
+        if self._ins(command) in _PIN_COMMANDS:
+            return self._left.get((command.data[:_HANDLE], self._pin_type(command)), 0)
+        if self._ins(command) is not Ins.ACTIVATION:
             return None
         handles = command.data[: 2 * _HANDLE]
         ask = Command(CLA_PLAIN, command.ins, ActivationAction.STATUS, 0, handles, _STATUS_LENGTH)
@@ -181,55 +197,75 @@ class Guard:
         return data[1] if sw == SW.OK and len(data) == _STATUS_LENGTH else 0
 
     def _wipes(self, command: Command) -> bool:
-        if self._is_activation(command):
+        if self._ins(command) is Ins.ACTIVATION:
             return command.p1 not in (ActivationAction.STATUS, *_CODE_ACTIONS)
-        return self._is_of(_WIPES, command) or self._is_unknown(command)
+        return self._ins(command) in _WIPES or self._is_unknown(command)
 
     def _tries_a_secret(self, command: Command) -> bool:
-        if self._is_activation(command):
+        if self._ins(command) is Ins.ACTIVATION:
             return command.p1 in _CODE_ACTIONS
-        return self._is_of(_PIN_COMMANDS, command) or self._is_unknown(command)
+        return self._ins(command) in _PIN_COMMANDS or self._is_unknown(command)
 
     def _is_unknown(self, command: Command) -> bool:
         """Also one of another class: of a logical channel, or one link of a chain (ISO/IEC 7816-4)."""
         if command.cla == _CLA_ISO:
             return command.ins not in _HARMLESS_ISO
-        return not (self._is_of(_KNOWN, command) or self._is_activation(command))
+        return self._ins(command) is None
 
-    def _is_activation(self, command: Command) -> bool:
-        return self._is_of((self._dialect.activation_ins,), command)
+    def _ins(self, command: Command) -> Ins | None:
+        return _known(command, self._dialect)
 
-    def _is_of(self, numbers: Collection[int], command: Command) -> bool:
-        return command.cla in (CLA_PLAIN, CLA_MAC) and command.ins in numbers
+    def _pin_type(self, command: Command) -> int:
+        return PinType.ADMIN if self._ins(command) is Ins.UNBLOCK_PIN else command.p2
 
     def _is_right(self, command: Command) -> bool:
         """Whether it carries the user PIN that we know, under the challenge that the key has just given."""
-        known = self._allowance.user_pin
-        key, data = pin.pin_key((known or "").encode()), command.data
-        is_ours = known is not None and data[:_HANDLE] in self._ours and command[2:4] == (0, PinType.USER)
-        if not is_ours or len(self._challenge) != pin.CHALLENGE_LENGTH:
+        known, handle = self._allowance.user_pin, command.data[:_HANDLE]
+        if known is None or handle not in self._ours or command[2:4] != (0, PinType.USER):
             return False
-        if command.ins == Ins.VERIFY_PIN and command.cla == CLA_PLAIN:
-            return data[_HANDLE:] == pin.verify_cryptogram(key, self._challenge, self._dialect.pin_block)
-        if command.ins == Ins.CHANGE_PIN and command.cla == CLA_MAC:
-            header = bytes((command.cla, command.ins, command.p1, command.p2))
-            body, mac = data[: -pin.MAC_LENGTH], data[-pin.MAC_LENGTH :]
-            return mac == pin.line_mac(key, self._challenge, header, body)
+        if self._ins(command) is Ins.VERIFY_PIN and command.cla == CLA_PLAIN:
+            return self._proves(known, command)
+        if self._ins(command) is Ins.CHANGE_PIN and command.cla == CLA_MAC:
+            return self._changes(known, command)
         return False
+
+    def _proves(self, known: str, command: Command) -> bool:
+        if len(self._challenge) != pin.CHALLENGE_LENGTH:
+            return False
+        key = pin.pin_key(known.encode())
+        cryptogram = pin.verify_cryptogram(key, self._challenge, self._dialect.pin_block)
+        return command.data[_HANDLE:] == cryptogram
+
+    def _changes(self, known: str, command: Command) -> bool:
+        """Without a MAC the key takes whatever it deciphers: then that must be a PIN, or it is lost for good."""
+        end = self._end_of_new_pin(command)
+        body, mac = command.data[:end], command.data[end:]
+        if len(body) - _HANDLE not in (PIN_FIELD, LONG_PIN_FIELD):
+            return False
+        if self._dialect.line_mac == "none":
+            return _is_pin(_deciphered(known, body[_HANDLE:]))
+        if len(self._challenge) != pin.CHALLENGE_LENGTH:
+            return False
+        key = pin.pin_key(known.encode())
+        return mac == pin.line_mac(key, self._challenge, command.header, body, self._dialect)
+
+    def _end_of_new_pin(self, command: Command) -> int:
+        return len(command.data) - pin.mac_length(self._dialect)
 
     # After it
 
     def _learn(self, command: Command, is_right: bool, data: bytes, sw: int) -> None:
-        if command[:2] == (CLA_PLAIN, Ins.GEN_RANDOM) and sw == SW.OK:
+        ins = self._ins(command)
+        if ins is Ins.GEN_RANDOM and command.cla == CLA_PLAIN and sw == SW.OK:
             self._challenge = data
-        if self._is_of((Ins.OPEN_APPLICATION,), command) and sw == SW.OK:
+        if ins is Ins.OPEN_APPLICATION and sw == SW.OK:
             self._learn_handle(command.data, ApplicationInfo.decode(data, self._dialect).handle)
-        if self._is_of(_PIN_COMMANDS, command) and _refuses(sw):
-            self._left[command.data[:_HANDLE], _pin_type(command)] = sw & 0xF if sw & 0xF0 == 0xC0 else 0
+        if ins in _PIN_COMMANDS and _refuses(sw):
+            self._left[command.data[:_HANDLE], self._pin_type(command)] = sw & 0xF if sw & 0xF0 == 0xC0 else 0
             if is_right:
                 self._allowance.refuse()
-        elif is_right and self._is_of((Ins.CHANGE_PIN,), command) and sw == SW.OK:
-            self._allowance.change(command.data[_HANDLE : -pin.MAC_LENGTH])
+        elif is_right and ins is Ins.CHANGE_PIN and sw == SW.OK:
+            self._allowance.change(command.data[_HANDLE : self._end_of_new_pin(command)])
 
     def _learn_handle(self, application: bytes, handle: bytes) -> None:
         """Ask for its tries now, because between a challenge and its use there is room for nothing."""
@@ -237,7 +273,10 @@ class Guard:
         if application == self._allowance.application.encode():
             self._ours.add(handle)
         for kind in PinType:
-            command = Command(CLA_PLAIN, Ins.GET_PIN_INFO, 0, kind, handle, 3)
+            number = self._dialect.number(Ins.GET_PIN_INFO)
+            if number is None:
+                return
+            command = Command(CLA_PLAIN, number, 0, kind, handle, 3)
             data, sw = parse_response(self._send(encode_command(command)))
             if sw == SW.OK:
                 self._left[handle, kind] = PinInfo.decode(data).left
@@ -273,14 +312,28 @@ def _refuses(sw: int) -> bool:
     return sw >> 8 == SW.PIN_WRONG >> 8 or sw == SW.PIN_LOCKED
 
 
-def _pin_type(command: Command) -> int:
-    return PinType.ADMIN if command.ins == Ins.UNBLOCK_PIN else command.p2
+def _known(command: Command, dialect: Dialect) -> Ins | None:
+    """What a command is by its dialect's numbers; None: nobody knows."""
+    ins = dialect.command(command.ins) if command.cla in (CLA_PLAIN, CLA_MAC) else None
+    if ins in _ONE_MAKERS and ins not in dialect.numbers:
+        return None
+    return ins if ins in COMMANDS else None
+
+
+def _deciphered(known: str, enciphered: bytes) -> bytes:
+    """A new PIN that was enciphered under one that we know."""
+    return pin.decrypt_blocks(pin.pin_key(known.encode()), enciphered).rstrip(b"\0")
+
+
+def _is_pin(plain: bytes) -> bool:
+    """Whether somebody could have chosen it: under a wrong key it would look like chance."""
+    return bool(plain) and plain.isascii() and plain.decode().isprintable()
 
 
 def _facts(command: Command, dialect: Dialect) -> tuple[str, bool]:
     """The command's name, and whether its data are secret; an unknown one's may be."""
-    ins = Ins.ACTIVATION if command.ins == dialect.activation_ins else command.ins
-    spec = COMMANDS.get(ins) if command.cla in (CLA_PLAIN, CLA_MAC) else None
+    ins = _known(command, dialect)
+    spec = None if ins is None else COMMANDS[ins]
     return (spec.title, spec.secret) if spec else (f"{command.cla:02X} {command.ins:02X}", True)
 
 

@@ -13,7 +13,7 @@ from hostdriver.errors import BlankKeyError, KeyNotFoundError, NotFoundError, Se
 from hostdriver.gmt import Container, GmtSession
 from hostdriver.printable import printable
 from hostdriver.secrets import read_secret
-from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm
+from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm, KeyUse
 from protocols.i18n import N_, _
 from protocols.sw import SW
 
@@ -38,6 +38,18 @@ class Hash(StrEnum):
         return HashAlgorithm[self.name]
 
 
+class Use(StrEnum):
+    """``--use``."""
+
+    SIGN = "sign"
+    EXCHANGE = "exchange"
+
+    @property
+    def code(self) -> KeyUse:
+        """Its number in the commands."""
+        return KeyUse[self.name]
+
+
 _TYPES = {Algorithm.RSA: ContainerType.RSA, Algorithm.SM2: ContainerType.ECC}
 
 TokenOption = Annotated[
@@ -47,6 +59,17 @@ TokenOption = Annotated[
         envvar="VUKEY_TOKEN",
         metavar="KEY",
         help=_("Which key: pcsc[:READER] or socket[:SERIAL]; without it, the one key found."),
+    ),
+]
+DialectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dialect",
+        envvar="VUKEY_DIALECT",
+        metavar="NAME",
+        help=_(
+            "How the key's maker reads GM/T 0017: default, longmai, sunyard or synochip; a virtual key says it."
+        ),
     ),
 ]
 ApplicationOption = Annotated[

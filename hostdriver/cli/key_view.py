@@ -88,6 +88,7 @@ def _container(container: Json) -> str:
     parts = [f"{container['name']}: {container['type'].upper()}"]
     parts += [str(container["bits"])] if container["bits"] else []
     parts += [_("certificate")] if container["certificate"] else []
+    parts += [_("encryption certificate")] if container["exchange_certificate"] else []
     parts += [_("activated") if container["activated"] else _("not activated")]
     if (left := container["activation_tries_left"]) is not None and not container["activated"]:
         parts += [_("{left} tries for the code").format(left=left)]

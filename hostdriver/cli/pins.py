@@ -10,6 +10,7 @@ import typer
 from hostdriver.cli.common import (
     ApplicationOption,
     ContainerOption,
+    DialectOption,
     PinFileOption,
     TokenOption,
     open_application,
@@ -43,11 +44,12 @@ AdminOption = Annotated[bool, typer.Option("--admin", help=_("The administrator 
 @pin_app.command("verify", help=_("Check the PIN; a wrong one costs a try."))
 def pin_verify(
     token: TokenOption = None,
+    dialect: DialectOption = None,
     application: ApplicationOption = None,
     admin: AdminOption = False,
     pin_file: PinFileOption = None,
 ) -> None:
-    with open_session(token) as session:
+    with open_session(token, dialect) as session:
         opened = open_application(session, application)
         secret = read_pin(pin_file, admin)
         session.verify_pin(opened, secret, PinType.ADMIN if admin else PinType.USER)
@@ -57,12 +59,13 @@ def pin_verify(
 @pin_app.command("change", help=_("Change the PIN."))
 def pin_change(
     token: TokenOption = None,
+    dialect: DialectOption = None,
     application: ApplicationOption = None,
     admin: AdminOption = False,
     pin_file: PinFileOption = None,
     new_pin_file: NewPinFileOption = None,
 ) -> None:
-    with open_session(token) as session:
+    with open_session(token, dialect) as session:
         opened = open_application(session, application)
         old, new = read_pin(pin_file, admin), _read_new_pin(new_pin_file)
         _hint_if_weak(new)
@@ -75,6 +78,7 @@ def pin_change(
 )
 def pin_unblock(
     token: TokenOption = None,
+    dialect: DialectOption = None,
     application: ApplicationOption = None,
     admin_pin_file: Annotated[
         Path | None,
@@ -86,7 +90,7 @@ def pin_unblock(
     ] = None,
     new_pin_file: NewPinFileOption = None,
 ) -> None:
-    with open_session(token) as session:
+    with open_session(token, dialect) as session:
         opened = open_application(session, application)
         admin, new = read_pin(admin_pin_file, admin=True), _read_new_pin(new_pin_file)
         _hint_if_weak(new)
@@ -106,6 +110,7 @@ def _hint_if_weak(pin: str) -> None:
 
 def activate(
     token: TokenOption = None,
+    dialect: DialectOption = None,
     application: ApplicationOption = None,
     container: ContainerOption = None,
     code_file: Annotated[
@@ -119,7 +124,7 @@ def activate(
         ),
     ] = None,
 ) -> None:
-    with open_session(token) as session:
+    with open_session(token, dialect) as session:
         opened = open_application(session, application)
         for name in [container] if container else session.containers(opened):
             held = session.open_container(opened, name)

@@ -14,8 +14,10 @@ from hostdriver import certificates
 from hostdriver.cli.common import (
     ApplicationOption,
     ContainerOption,
+    DialectOption,
     JsonOption,
     TokenOption,
+    Use,
     open_application,
     print_json,
     tell,
@@ -78,6 +80,8 @@ def _container_facts(session: GmtSession, application: ApplicationInfo, name: st
         "type": _type_name(info.type),
         "bits": info.sign_bits,
         "certificate": info.sign_certificate,
+        "exchange_bits": info.exchange_bits,
+        "exchange_certificate": info.exchange_certificate,
         "activated": None,
         "activation_tries": None,
     }
@@ -100,8 +104,8 @@ def _application_facts(session: GmtSession, name: str) -> dict[str, Any]:
     }
 
 
-def info(token: TokenOption = None, as_json: JsonOption = False) -> None:
-    with open_session(token) as session:
+def info(token: TokenOption = None, dialect: DialectOption = None, as_json: JsonOption = False) -> None:
+    with open_session(token, dialect) as session:
         device = session.device_info()
         facts = {
             "token": session.transport.name,
@@ -135,42 +139,55 @@ def _print_info(facts: dict[str, Any]) -> None:
         tries = _("PIN: {left} of {tries} tries left").format(**user) if user["left"] else _("PIN: locked")
         _print_line(f"  {application['name']}: {tries}{initial}")
         for container in application["containers"]:
-            certificate = _("certificate") if container["certificate"] else _("no certificate")
-            activated = {True: _(", activated"), False: _(", not activated"), None: ""}[
-                container["activated"]
-            ]
-            _print_line(
-                f"    {container['name']}: {container['type']} {container['bits']}, {certificate}{activated}"
-            )
+            _print_line(f"    {container['name']}: {_container_text(container)}")
+
+
+def _container_text(container: dict[str, Any]) -> str:
+    parts = [f"{container['type']} {container['bits']}"]
+    parts += [_("certificate") if container["certificate"] else _("no certificate")]
+    if container["exchange_bits"]:
+        has_certificate = container["exchange_certificate"]
+        parts += [
+            _("encryption certificate") if has_certificate else _("encryption pair without a certificate")
+        ]
+    activated = {True: _(", activated"), False: _(", not activated"), None: ""}[container["activated"]]
+    return ", ".join(parts) + activated
 
 
 def certs(
     token: TokenOption = None,
+    dialect: DialectOption = None,
     application: ApplicationOption = None,
     container: ContainerOption = None,
+    use: Annotated[
+        Use, typer.Option("--use", help=_("Those of the signature pairs, or of the encryption pairs."))
+    ] = Use.SIGN,
     pem: Annotated[bool, typer.Option("--pem", help=_("Print them as PEM."))] = False,
     as_json: JsonOption = False,
 ) -> None:
     found: dict[str, bytes] = {}
-    with open_session(token) as session:
+    with open_session(token, dialect) as session:
         opened = open_application(session, application)
         for name in [container] if container else session.containers(opened):
-            if session.container_info(opened, name).sign_certificate:
-                found[name] = session.export_certificate(session.open_container(opened, name))
+            if session.container_info(opened, name).has_certificate(use.code):
+                found[name] = session.export_certificate(session.open_container(opened, name), use=use.code)
     if pem:
         typer.echo("".join(ssl.DER_cert_to_PEM_cert(der) for der in found.values()), nl=False)
     elif as_json:
-        print_json([_certificate_facts(name, certificates.describe(der)) for name, der in found.items()])
+        print_json([_certificate_facts(name, use, certificates.describe(der)) for name, der in found.items()])
+    elif not found and use is Use.EXCHANGE:
+        tell(_("There is no encryption certificate on the key."))
     elif not found:
         tell(_("There is no certificate on the key."))
     else:
         for name, der in found.items():
-            _print_certificate(name, certificates.describe(der))
+            _print_certificate(name, use, certificates.describe(der))
 
 
-def _certificate_facts(container: str, certificate: certificates.Certificate) -> dict[str, Any]:
+def _certificate_facts(container: str, use: Use, certificate: certificates.Certificate) -> dict[str, Any]:
     return {
         "container": container,
+        "use": use.value,
         "algorithm": certificate.algorithm,
         "subject": certificate.subject,
         "issuer": certificate.issuer,
@@ -181,8 +198,9 @@ def _certificate_facts(container: str, certificate: certificates.Certificate) ->
     }
 
 
-def _print_certificate(name: str, certificate: certificates.Certificate) -> None:
-    _print_line(f"{name}: {certificate.algorithm}")
+def _print_certificate(name: str, use: Use, certificate: certificates.Certificate) -> None:
+    kind = {Use.SIGN: _("signature certificate"), Use.EXCHANGE: _("encryption certificate")}[use]
+    _print_line(f"{name}: {certificate.algorithm}, {kind}")
     for label, value in (
         (_("subject"), certificate.subject),
         (_("issuer"), certificate.issuer),

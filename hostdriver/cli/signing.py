@@ -14,6 +14,7 @@ from hostdriver.cli.common import (
     AlgorithmOption,
     ApplicationOption,
     ContainerOption,
+    DialectOption,
     Hash,
     JsonOption,
     PinFileOption,
@@ -47,6 +48,7 @@ class InputError(HostError):
 def sign(
     file: InputFile,
     token: TokenOption = None,
+    dialect: DialectOption = None,
     application: ApplicationOption = None,
     container: ContainerOption = None,
     alg: AlgorithmOption = None,
@@ -63,7 +65,7 @@ def sign(
     source = SignInput.DIGEST if digest else SignInput.MESSAGE
     if output:
         _check_writable(output)  # before anybody presses OK
-    with open_session(token) as session:
+    with open_session(token, dialect) as session:
         _check_size(session, file, data)
         opened = open_application(session, application)
         held = find_container(session, opened, container, alg)
@@ -98,13 +100,14 @@ def verify(
         ),
     ],
     token: TokenOption = None,
+    dialect: DialectOption = None,
     application: ApplicationOption = None,
     container: ContainerOption = None,
     alg: AlgorithmOption = None,
     digest: DigestOption = False,
     hash_name: HashOption = Hash.SHA256,
 ) -> None:
-    with open_session(token) as session:
+    with open_session(token, dialect) as session:
         opened = open_application(session, application)
         held = find_container(session, opened, container, alg)
         key = session.public_key(held)
