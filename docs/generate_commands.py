@@ -9,6 +9,7 @@ from pathlib import Path
 from emulator.firmware.applets.gmt import COMMANDS
 from emulator.firmware.applets.gmt.table import Need, Spec
 from protocols.apdu import MAX_RESPONSE_DATA
+from protocols.dialect import DEFAULT, DIALECTS
 from protocols.gmt import CLA_MAC
 from protocols.sw import SW, describe
 
@@ -18,8 +19,15 @@ _TITLES = {
     "device": "Device",
     "pins": "PINs",
     "applications": "Applications",
-    "containers": "Containers and key pairs",
+    "files": "Files",
+    "containers": "Containers and certificates",
+    "keys": "Key pairs",
     "signing": "Signatures",
+    "external": "Keys that come with the command",
+    "session_keys": "Session keys",
+    "ciphers": "Encryption, decryption and MACs",
+    "digests": "Digests",
+    "agreement": "Key agreement",
     "activation": "Activation (private)",
 }
 _OPEN_END = MAX_RESPONSE_DATA
@@ -44,9 +52,11 @@ always answers the same status word:
 
 Whenever the key's memory cannot be written: **6581**, and nothing is changed.
 
-`app` and `con` in *needs* stand for the handle of two bytes of an open application or container that the data begin
-with. 63Cx: x tries are left; a wrong MAC of ChangePIN or UnblockPIN is a wrong PIN, for the PIN is its key. A command
-that asks a person can end in 6FF0 or 6FF1. Meanings of the status words stand at the end.
+`app`, `con` and `key` in *needs* stand for the handle of two bytes of an open application or container, and for the
+KeyID of a session key, that the data begin with; where `app` stands in the columns P1 and P2, it is these two. 63Cx:
+x tries are left; a wrong MAC of ChangePIN or UnblockPIN is a wrong PIN, for the PIN is its key; in a dialect without
+MACs these two want the PIN verified first (6982). A command that asks a person can end in 6FF0 or 6FF1. Meanings of
+the status words stand at the end.
 """
 
 
@@ -70,7 +80,7 @@ def _section(name: str, specs: list[Spec]) -> Iterator[str]:
     yield ""
     for spec in specs:
         command, text = _described(spec)
-        yield f"- **{command}** ({spec.ins:02X}): {text}"
+        yield f"- **{command}** ({_number(spec)}): {text}"
     yield ""
 
 
@@ -80,14 +90,22 @@ def _described(spec: Spec) -> tuple[str, str]:
     return command, text[0].upper() + text[1:]
 
 
+def _number(spec: Spec) -> str:
+    """The INS of the default dialect, or of those that have the command."""
+    number = DEFAULT.number(spec.ins)
+    if number is not None:
+        return f"{number:02X}"
+    numbers = ((name, dialect.number(spec.ins)) for name, dialect in DIALECTS.items())
+    return ", ".join(f"{number:02X} in dialect {name}" for name, number in numbers if number is not None)
+
+
 def _row(spec: Spec) -> str:
     cells = (
-        f"{spec.cla:02X} {spec.ins:02X}",
+        f"{spec.cla:02X} {_number(spec)}",
         _described(spec)[0] + (" (MAC)" if spec.cla == CLA_MAC else ""),
-        _values(spec.p1),
-        _values(spec.p2),
+        *(("`app`", "`app`") if spec.handle_in_parameters else (_values(spec.p1), _values(spec.p2))),
         _lengths(spec.lc),
-        "<br>".join(f"{_need(need)}: {need.sw:04X}" for need in spec.needs) or "nothing",
+        "<br>".join((*_places(spec), *(f"{_need(need)}: {need.sw:04X}" for need in spec.needs))) or "nothing",
         " ".join(_code(sw) for sw in sorted(spec.answers)) or "none",
     )
     return f"| {' | '.join(cells)} |"
@@ -104,8 +122,17 @@ def _lengths(lengths: range) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
+def _places(spec: Spec) -> Iterator[str]:
+    if spec.at_device:
+        yield "`app` and `con` both zero, for the device itself, or:"
+
+
 def _need(need: Need) -> str:
-    handle = {Need.APPLICATION: "`app`, ", Need.CONTAINER: "`con`, "}.get(need, "")
+    handle = {
+        Need.APPLICATION: "`app`, ",
+        Need.CONTAINER: "`con`, ",
+        Need.SESSION_KEY: "`key`, ",
+    }.get(need, "")
     return handle + need.text
 
 
@@ -117,9 +144,9 @@ def _meanings() -> Iterator[str]:
     yield "## Status words\n"
     yield "| SW | meaning |"
     yield "| --- | --- |"
-    yield from (f"| {_code(sw)} | {describe(sw)} |" for sw in sorted(SW) if sw is not SW.MAC_WRONG)
+    yield from (f"| {_code(sw)} | {describe(sw)} |" for sw in sorted(SW))
     yield ""
-    yield "6FF0 to 6FF7 are ours, and a dialect may give them other numbers (docs/facts.md G22)."
+    yield "6FF0 to 6FF8 are ours, and a dialect may give them other numbers (docs/facts.md G22)."
     yield ""
 
 

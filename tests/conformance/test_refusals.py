@@ -16,72 +16,21 @@ from emulator.firmware.applets.gmt import COMMANDS
 from protocols.fields import u16, u32
 from protocols.gmt import Ins, PinType
 from protocols.sw import SW
-from tests.rig.commands import Call, Caller, ecc_verify, rsa_signed, sm2_signed
+from tests.rig import (
+    refusals_access,  # noqa: F401 - enters its cases
+    refusals_objects,  # noqa: F401 - its scenarios enter themselves
+    refusals_session_keys,  # noqa: F401 - its scenarios enter themselves
+)
+from tests.rig.commands import Call, Caller
+from tests.rig.good import ecc_verify, rsa_signed, sm2_signed
 from tests.rig.key import CERTIFICATE, KeyRig, activation_code, new_application, verifier
 from tests.rig.messages import TRANSFER
-
-WRONG_PIN = "999111"
-BAD_UTF8 = b"\xff\xfe\xfd"
-
-Scenario = Callable[[Caller], int]
-CASES: dict[tuple[str, Ins], list[tuple[int, Scenario]]] = defaultdict(list)
-"""By kind of key and command: the status words and what provokes them, in order."""
-
-KINDS: dict[str, list[Any]] = {
-    "usual": [pytest.mark.limits(activation="host", pin__user__extra_press_at=5)],
-    "no digests": [pytest.mark.limits(ready_digest="refuse")],
-    "no activation": [pytest.mark.limits(activation="bank")],
-    "keypad": [pytest.mark.profile("bocom-smart-feitian")],
-    "no SM2": [pytest.mark.profile("icbc-1g-gd")],
-    "no RSA": [pytest.mark.limits(containers__rsa=None)],
-    "small": [pytest.mark.limits(max_containers=3)],
-    "issued": [
-        pytest.mark.stage("issued"),
-        pytest.mark.limits(activation="host", pin__user__must_change=False),
-    ],
-}
-
-
-def refusal(ins: Ins, sw: int, kind: str = "usual") -> Callable[[Scenario], Scenario]:
-    """Enter a scenario into the table."""
-
-    def enter(scenario: Scenario) -> Scenario:
-        CASES[kind, ins].append((sw, scenario))
-        return scenario
-
-    return enter
-
-
-def sent(ins: Ins, sw: int, call: Callable[[Caller], Call], kind: str = "usual") -> None:
-    """Enter a scenario of a single call."""
-    refusal(ins, sw, kind)(lambda k: k.call(ins, *call(k)))
-
-
-def unanswered(ins: Ins, call: Callable[[Caller], Call], kind: str = "usual") -> None:
-    """Enter what a person's C, and a person's absence, do to a call."""
-
-    def cancelled(k: Caller) -> int:
-        k.begin(ins, *call(k))
-        k.rig.press("cancel")
-        return k.end()
-
-    def timed_out(k: Caller) -> int:
-        k.begin(ins, *call(k))
-        k.rig.clock.advance(k.rig.profile.confirm.timeout_s)
-        return k.end()
-
-    refusal(ins, SW.CANCELLED, kind)(cancelled)
-    refusal(ins, SW.TIMED_OUT, kind)(timed_out)
-
+from tests.rig.refusals import BAD_UTF8, CASES, KINDS, WRONG_PIN, refusal, sent, unanswered
 
 # Device
 
 sent(Ins.SET_LABEL, SW.WRONG_DATA, lambda k: Call(BAD_UTF8))
 refusal(Ins.GEN_RANDOM, SW.WRONG_LENGTH)(lambda k: k.call(Ins.GEN_RANDOM, le=None))
-sent(Ins.DEV_AUTH, SW.NO_CHALLENGE, lambda k: Call(bytes(16), p2=2))
-sent(Ins.DEV_AUTH, SW.NO_CHALLENGE, lambda k: Call(bytes(k.challenge(9)[:0]) + bytes(16), p2=2))
-sent(Ins.DEV_AUTH, SW.FUNCTION_NOT_SUPPORTED, lambda k: Call(k.challenge(16), p2=0))
-sent(Ins.DEV_AUTH, SW.VERIFICATION_FAILED, lambda k: Call(k.challenge(16), p2=2))
 
 # PINs: a failed try each, until it is locked
 
@@ -266,13 +215,14 @@ sent(Ins.RSA_VERIFY, SW.VERIFICATION_FAILED, lambda k: Call(altered(rsa_signed()
 sent(Ins.RSA_VERIFY, SW.VERIFICATION_FAILED, lambda k: Call(rsa_signed(), 1, 2))
 sent(Ins.RSA_VERIFY, SW.VERIFICATION_FAILED, lambda k: Call(u32(0) + u32(0) + u32(0) + u32(0), 2))
 POINT, DIGEST, SIGNATURE = sm2_signed()
-sent(Ins.ECC_VERIFY, SW.WRONG_LENGTH, lambda k: Call(ecc_verify(POINT, DIGEST, SIGNATURE[:-1])))
-sent(Ins.ECC_VERIFY, SW.WRONG_LENGTH, lambda k: Call(ecc_verify(POINT, DIGEST, SIGNATURE + b"\0")))
-sent(Ins.ECC_VERIFY, SW.WRONG_DATA, lambda k: Call(ecc_verify(POINT, DIGEST[:-1], SIGNATURE)))
-sent(Ins.ECC_VERIFY, SW.WRONG_DATA, lambda k: Call(ecc_verify(POINT, DIGEST, SIGNATURE, bits=192)))
-sent(Ins.ECC_VERIFY, SW.WRONG_DATA, lambda k: Call(ecc_verify(altered(POINT, 0), DIGEST, SIGNATURE)))
-sent(Ins.ECC_VERIFY, SW.VERIFICATION_FAILED, lambda k: Call(ecc_verify(POINT, altered(DIGEST, 0), SIGNATURE)))
-sent(Ins.ECC_VERIFY, SW.VERIFICATION_FAILED, lambda k: Call(ecc_verify(POINT, DIGEST, bytes(64))))
+for _ins in (Ins.ECC_VERIFY, Ins.EXT_ECC_VERIFY):
+    sent(_ins, SW.WRONG_LENGTH, lambda k: Call(ecc_verify(POINT, DIGEST, SIGNATURE[:-1])))
+    sent(_ins, SW.WRONG_LENGTH, lambda k: Call(ecc_verify(POINT, DIGEST, SIGNATURE + b"\0")))
+    sent(_ins, SW.WRONG_DATA, lambda k: Call(ecc_verify(POINT, DIGEST[:-1], SIGNATURE)))
+    sent(_ins, SW.WRONG_DATA, lambda k: Call(ecc_verify(POINT, DIGEST, SIGNATURE, bits=192)))
+    sent(_ins, SW.WRONG_DATA, lambda k: Call(ecc_verify(altered(POINT, 0), DIGEST, SIGNATURE)))
+    sent(_ins, SW.VERIFICATION_FAILED, lambda k: Call(ecc_verify(POINT, altered(DIGEST, 0), SIGNATURE)))
+    sent(_ins, SW.VERIFICATION_FAILED, lambda k: Call(ecc_verify(POINT, DIGEST, bytes(64))))
 
 # Activation
 

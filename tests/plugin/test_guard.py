@@ -7,14 +7,32 @@ from dataclasses import replace
 
 import pytest
 
-from emulator.device import PowerLostError
+from emulator.device import Device, PowerLostError
+from emulator.firmware.applets.gmt import COMMANDS
+from emulator.hardware.clock import ManualClock
+from emulator.hardware.storage import Storage
+from emulator.profiles import load_profile
 from hostdriver.errors import PinIncorrectError, PinLockedError
 from hostdriver.gmt import GmtSession
 from hostdriver.transport import Transport
 from protocols import pin
 from protocols.apdu import Command, encode_command
-from protocols.dialect import DEFAULT
-from protocols.gmt import CLA_PLAIN, Ins, NewApplication, PinType
+from protocols.dialect import DEFAULT, DIALECTS, dialect_named
+from protocols.gmt import (
+    CLA_MAC,
+    CLA_PLAIN,
+    SM4_ECB,
+    Ins,
+    NewApplication,
+    PinType,
+    Rights,
+    WrappedRsaPair,
+)
+from protocols.sm2 import GX, GY, Ciphertext, EnvelopedKey, PublicKey
+from protocols.sw import SW
+from tests.rig.commands import Caller
+from tests.rig.good import GOOD
+from tests.rig.key import KeyRig, changed, stored
 from vukey_testing.calls import Calls
 from vukey_testing.emulated import EmulatedKey
 from vukey_testing.errors import GuardError, SetupError
@@ -23,6 +41,8 @@ from vukey_testing.states import made, wanted
 from vukey_testing.targets import InProcess
 
 PIN = "271828"
+POINT = PublicKey(GX, GY)
+ENVELOPE = EnvelopedKey(SM4_ECB, Ciphertext(POINT, bytes(32), bytes(16)), POINT, bytes(31) + b"\1")
 
 
 class Guarded:
@@ -31,14 +51,15 @@ class Guarded:
     def __init__(self, key: EmulatedKey) -> None:
         self._key = key
         self.profile = key.profile
+        self.dialect = dialect_named(key.profile.dialect)
         self.refused = 0
         self.identified: list[str] = []
         self.is_other = False
 
     def session(self, tries: int = 0, user_pin: str | None = PIN, *, may_wipe: bool = False) -> GmtSession:
         self.allowance = Allowance(tries, "BOCOM", user_pin, may_wipe, self._count)
-        self.guard = Guard(self._key.open(), DEFAULT, self.allowance, self._identify)
-        return GmtSession(self.guard)
+        self.guard = Guard(self._key.open(), self.dialect, self.allowance, self._identify)
+        return GmtSession(self.guard, self.dialect)
 
     def left(self, kind: str = "user_pin") -> int:
         [application] = self._key.device.inspect()
@@ -48,7 +69,7 @@ class Guarded:
         self.refused += 1
 
     def _identify(self, transport: Transport) -> None:
-        self.identified.append(GmtSession(transport).device_info().serial)
+        self.identified.append(GmtSession(transport, self.dialect).device_info().serial)
         if self.is_other:
             raise SetupError("another key")
 
@@ -71,7 +92,15 @@ def guarded(with_tries_left: Callable[[int], Guarded]) -> Guarded:
     return with_tries_left(6)
 
 
-def test_the_right_pin_passes(guarded: Guarded) -> None:
+@pytest.fixture(params=DIALECTS)
+def of_each_dialect(request: pytest.FixtureRequest) -> Iterator[Guarded]:
+    key = EmulatedKey(made(wanted([{"values": {"dialect": request.param}}])), "test", InProcess)
+    yield Guarded(key)
+    key.close()
+
+
+def test_the_right_pin_passes(of_each_dialect: Guarded) -> None:
+    guarded = of_each_dialect
     session = guarded.session()
     application = session.open_application("BOCOM")
     session.verify_pin(application, PIN)
@@ -259,12 +288,19 @@ def test_a_try_counts_though_the_key_never_answered(smart: EmulatedKey) -> None:
     assert guarded.allowance.spent == 1
 
 
-def test_what_is_on_the_key_stays_there(guarded: Guarded) -> None:
-    session = guarded.session()
+def test_what_is_on_the_key_stays_there(of_each_dialect: Guarded) -> None:
+    session = of_each_dialect.session()
     application = session.open_application("BOCOM")
     session.verify_pin(application, PIN)
     container = session.open_container(application, "SM2-SIGN")
+    pair = WrappedRsaPair(SM4_ECB, b"block", b"pair", 1024)
     attempts: dict[str, Callable[[], object]] = {
+        "CreateFile": lambda: session.create_file(application, "new", 1, Rights.ANYONE, Rights.ANYONE),
+        "DeleteFile": lambda: session.delete_file(application, "new"),
+        "WriteFile": lambda: session.write_file(application, "new", b"x"),
+        "ImportRSAKeyPair": lambda: session.import_rsa_key_pair(container, pair),
+        "ImportECCKeyPair": lambda: session.import_sm2_key_pair(container, ENVELOPE),
+        "ChangeDevAuthKey": lambda: session.send_protected(Ins.CHANGE_DEV_AUTH_KEY, bytes(16), bytes(16), 2),
         "SetLabel": lambda: session.set_label("mine"),
         "DevAuth": lambda: session.authenticate_device(bytes(16)),
         "DeleteApplication": lambda: session.delete_application("BOCOM"),
@@ -278,6 +314,40 @@ def test_what_is_on_the_key_stays_there(guarded: Guarded) -> None:
         with pytest.raises(GuardError, match=f"--allow-wipe: {name} was not sent"):
             attempt()
     assert session.containers(application) == ["RSA-SIGN", "SM2-SIGN"]
+
+
+JUDGED_OTHERWISE = (Ins.VERIFY_PIN, Ins.CHANGE_PIN, Ins.UNBLOCK_PIN)
+"""Whose counters and PINs the allowance watches."""
+ISSUERS = changed(load_profile("icbc-2g-feitian"), activation="host", pin__user__cache="session")
+
+
+NUMBERED = {ins for ins in COMMANDS if DEFAULT.number(Ins(ins)) is not None}
+
+
+@pytest.mark.parametrize("ins", sorted(NUMBERED.difference(JUDGED_OTHERWISE)), ids=lambda ins: Ins(ins).name)
+def test_whatever_changes_the_memory_is_kept_back(ins: int) -> None:
+    """A valid call of each command, on a key without a guard: where its memory differs afterwards, a guard refuses."""
+    storage, clock = stored(ISSUERS, "ready"), ManualClock()
+    rig = KeyRig(Device(ISSUERS, storage=storage, clock=clock), clock, InProcess, ISSUERS.ready_user_pin)
+    caller = Caller(rig)
+    call = GOOD[Ins(ins)](caller)
+    before = memory(storage)
+    assert caller.call(Ins(ins), *call) == SW.OK
+    if memory(storage) != before:
+        guard = Guard(rig.session.transport, DEFAULT, Allowance(9, "", None, False, no_one), no_one)
+        apdu = Command(COMMANDS[ins].cla, ins, call.p1, call.p2, call.data)
+        with pytest.raises(GuardError, match="--allow-wipe"):
+            guard.exchange(encode_command(apdu))
+    rig.close()
+
+
+def memory(storage: Storage) -> dict[str, bytes | None]:
+    names = storage.keys()
+    return {name: storage.read(name) for name in names}
+
+
+def no_one(*_: object) -> None:
+    """Nobody is told."""
 
 
 def test_with_allow_wipe_it_may_change(guarded: Guarded) -> None:
@@ -299,7 +369,11 @@ def test_with_allow_wipe_it_may_change(guarded: Guarded) -> None:
         "B018000000",
         "8118000000",  # on a logical channel
         "9018000000",  # one link of a chain
-        "80A4040000",
+        "8060000000",  # of which only one maker's name is known
+        "807F000000",  # another dialect's ExtECCVerify
+        "80E8000000",  # one maker's own number: of another's it may be anything
+        "80EA000000",
+        "C00A000000",  # a maker's own class
         "90A4040000",
     ],
 )
@@ -310,11 +384,65 @@ def test_what_may_cost_a_try_or_is_unknown_is_not_sent(guarded: Guarded, apdu: s
     assert guarded.guard.records == []
 
 
+@pytest.fixture
+def without_macs() -> Iterator[Guarded]:
+    key = EmulatedKey(made(wanted([{"values": {"dialect": "synochip"}}])), "test", InProcess)
+    yield Guarded(key)
+    key.close()
+
+
+@pytest.mark.parametrize(
+    "cipher",
+    [
+        pytest.param(
+            pin.encrypt_blocks(pin.pin_key(b"999999"), b"314159".ljust(16, b"\0")), id="another PIN"
+        ),
+        pytest.param(pin.encrypt_blocks(pin.pin_key(PIN.encode()), bytes(range(16))), id="no PIN in it"),
+        pytest.param(pin.encrypt_blocks(pin.pin_key(PIN.encode()), bytes(16)), id="nothing in it"),
+        pytest.param(bytes(15), id="no block"),
+    ],
+)
+def test_without_a_mac_nothing_but_a_pin_is_sent(without_macs: Guarded, cipher: bytes) -> None:
+    """G10: such a key takes whatever it deciphers; a PIN that nobody knows would be a key lost."""
+    session = without_macs.session()
+    application = session.open_application("BOCOM")
+    session.verify_pin(application, PIN)
+    change = Command(CLA_MAC, Ins.CHANGE_PIN, 0, PinType.USER, application.handle + cipher)
+    with pytest.raises(GuardError, match="vukey_spends_tries"):
+        session.transport.exchange(encode_command(change))
+    session.verify_pin(application, PIN)
+    assert without_macs.left() == 6
+
+
+def test_a_number_means_what_it_means_in_the_keys_dialect(smart: EmulatedKey, without_macs: Guarded) -> None:
+    """G4: 5C and 7F have other meanings there, and what no dialect has said stays unknown."""
+    transport = without_macs.session().transport
+    names = {
+        "805C000000": "RSAExportHeldKey",
+        "807F000000": "ExtECCVerify",
+        "8080000000": "ECCExportHeldKey",
+        "80EA000000": "ExtRSAPubKeyOperation",
+    }
+    for apdu in names:
+        transport.exchange(bytes.fromhex(apdu))
+    assert [record.name for record in without_macs.guard.records] == [*names.values()]
+    guarded = Guarded(smart)
+    with guarded.session():
+        allowance = guarded.allowance
+    moved = replace(DEFAULT, numbers={Ins.DELETE_FILE: 0x76, Ins.ECC_VERIFY: None})
+    guard = Guard(smart.open(), moved, allowance, guarded._identify)
+    for apdu, name in (("8076000000", "DeleteFile"), ("8032000000", "80 32")):
+        with pytest.raises(GuardError, match=f"--allow-wipe: {name} was not sent"):
+            guard.exchange(bytes.fromhex(apdu))
+
+
 def test_what_is_the_activation_in_one_dialect_is_unknown_in_another(smart: EmulatedKey) -> None:
     guarded = Guarded(smart)
     with guarded.session():
         allowance = guarded.allowance
-    guard = Guard(smart.open(), replace(DEFAULT, activation_ins=0xF8), allowance, guarded._identify)
+    guard = Guard(
+        smart.open(), replace(DEFAULT, numbers={Ins.ACTIVATION: 0xF8}), allowance, guarded._identify
+    )
     for apdu in ("80F6000004AABBCCDD", "80F8010004AABBCCDD", "80F8030004AABBCCDD"):
         with pytest.raises(GuardError):
             guard.exchange(bytes.fromhex(apdu))

@@ -38,6 +38,11 @@ from tests.rig.pcscd import PrivatePcscd, wait_for_card
 PAGE = Path(__file__).parents[2] / "docs" / "exit-codes.md"
 NEW_PIN = "9753104286"
 SIGN = ("host", "sign", "message.xml")
+KEY_USAGE = {
+    "sign": "Digital Signature, Non Repudiation",
+    "exchange": "Key Encipherment, Data Encipherment, Key Agreement",
+}
+"""As openssl says what a certificate of each use is for."""
 TWO_TRIES = 'pin.user.tries = { value = 2, source = "assumed" }'
 WEAK_KEY = """
 plain_message = { value = "refuse", source = "assumed" }
@@ -90,6 +95,8 @@ def test_a_keys_life(wire: tuple[str, str, PrivatePcscd | None], run: Path) -> N
 
         issued = json.loads(host("issue", "--json"))
         assert issued["serial"] == key.serial
+        for use in KEY_USAGE:
+            _judge_certificates(host, use, issued["certificates"], run)
         assert "initial PIN; change it first" in host(*SIGN, "--alg", "sm2", code=7, VUKEY_PIN=INITIAL_PIN)
         assert "Hint" not in host("host", "pin", "change", VUKEY_PIN=INITIAL_PIN, VUKEY_NEW_PIN=NEW_PIN)
         assert "is right" in host("host", "pin", "verify", VUKEY_PIN=NEW_PIN)
@@ -107,6 +114,17 @@ def test_a_keys_life(wire: tuple[str, str, PrivatePcscd | None], run: Path) -> N
         host("host", "pin", "verify", "--admin", VUKEY_ADMIN_PIN=ADMIN_PIN)
         host("host", "pin", "verify", VUKEY_PIN=PIN)
         assert key.stop() == 0
+
+
+def _judge_certificates(host: object, use: str, issued: list[dict[str, str]], run: Path) -> None:
+    """The halves of a double certificate are what the issuer said it made; openssl says what they are for."""
+    assert callable(host)
+    listed = json.loads(host("host", "certs", "--use", use, "--json"))
+    facts = [{name: item[name] for name in ("container", "use", "sha256")} for item in listed]
+    assert facts == [item for item in issued if item["use"] == use]
+    certificate = run / f"{use}.pem"
+    certificate.write_text(host("host", "certs", "--use", use, "--pem"))
+    assert KEY_USAGE[use] in openssl("x509", "-in", certificate, "-noout", "-ext", "keyUsage")
 
 
 def _sign_and_judge(host: object, algorithm: str, run: Path) -> None:

@@ -84,7 +84,8 @@ def test_a_running_key(run: Path) -> None:
         assert_documented("issue", issued)
         assert_documented("host list", said(run, "host", "list"))
         assert_documented("host info", said(run, "host", "info"))
-        assert_documented("host certs", said(run, "host", "certs"))
+        for use in ("sign", "exchange"):
+            assert_documented("host certs", said(run, "host", "certs", "--use", use))
         changed = vukey("host", "pin", "change", run=run, VUKEY_PIN=INITIAL_PIN, VUKEY_NEW_PIN=PIN)
         assert changed.returncode == 0
         activated = vukey("host", "activate", run=run, VUKEY_ACTIVATION_CODE=issued["activation_code"])

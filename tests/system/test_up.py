@@ -123,6 +123,19 @@ def test_stage(stage: str, applications: int, initial: bool | None, run: Path) -
         assert len(told) == (stage == "issued")
 
 
+@pytest.mark.parametrize("dialect", ["longmai", "sunyard", "synochip"])
+def test_a_key_of_another_dialect_is_issued_and_made_ready(dialect: str, run: Path) -> None:
+    value = f'dialect = {{ value = "{dialect}", source = "assumed" }}'
+    profile = profile_file(run, dialect, "icbc-2g-feitian", value)
+    with Up(run, "--link", "socket", "--profile", profile, "--stage", "blank") as key:
+        issued = vukey("issue", run=run)
+        assert issued.stdout == f"Issued {key.serial}: RSA-SIGN, SM2-SIGN (double certificate)\n", (
+            issued.stderr
+        )
+    with Up(run, "--link", "socket", "--profile", profile) as key:
+        assert key.stop() == 0
+
+
 def test_two_keys_of_one_number_are_refused_and_the_first_lives_on(blank: Up) -> None:
     run = blank.socket.parents[1]
     for link in ("socket", "vpcd:127.0.0.1:9"):

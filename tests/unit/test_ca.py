@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Literal
 
 import gmalg
 import pytest
@@ -15,13 +17,21 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from emulator.hardware.entropy import OsEntropy, SeededEntropy
 from emulator.issuer.ca import CertificateAuthority, Kind, PublicKey
 from protocols import sm2
-from protocols.gmt import RsaPublicKey
+from protocols.gmt import KeyUse, RsaPublicKey
 
 TODAY = datetime.now(UTC)
 BANK = "Bank of Communications"
 NUMBER = "5212345678"
 DEFAULT_ID = b"1234567812345678"
-KINDS = pytest.mark.parametrize("kind", ["rsa", "sm2"])
+HALVES = pytest.mark.parametrize(
+    ("kind", "use"), [("rsa", KeyUse.SIGN), ("sm2", KeyUse.SIGN), ("sm2", KeyUse.EXCHANGE)]
+)
+SAID = {
+    KeyUse.SIGN: {"Digital Signature, Non Repudiation", "TLS Web Client Authentication"},
+    KeyUse.EXCHANGE: {"Key Encipherment, Data Encipherment, Key Agreement"},
+}
+PURPOSES = {KeyUse.SIGN: {"sslclient"}, KeyUse.EXCHANGE: {"sslclient", "smimeencrypt"}}
+"""Of OpenSSL's purposes; it takes a key agreement for a TLS client as well."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +47,13 @@ def keys() -> dict[Kind, PublicKey]:
 
 @pytest.fixture
 def issued(
-    authority: CertificateAuthority, keys: dict[Kind, PublicKey], kind: Kind, tmp_path: Path
+    authority: CertificateAuthority, keys: dict[Kind, PublicKey], kind: Kind, use: KeyUse, tmp_path: Path
 ) -> tuple[Path, Path]:
     """Root and certificate as PEM files."""
     paths = tmp_path / "root.pem", tmp_path / "certificate.pem"
-    for path, der in zip(paths, (authority.root(kind), authority.issue(keys[kind], NUMBER)), strict=True):
+    for path, der in zip(
+        paths, (authority.root(kind), authority.issue(keys[kind], NUMBER, use)), strict=True
+    ):
         path.write_bytes(pem.armor("CERTIFICATE", der))
     return paths
 
@@ -62,14 +74,18 @@ def sm2_holds(issuer_key: bytes, tbs: bytes, signature: bytes) -> bool:
     return bool(gmalg.SM2(uid=DEFAULT_ID, pk=issuer_key).verify(tbs, r, s))
 
 
-@KINDS
+@HALVES
 class TestAgainstOpenSsl:
-    def test_the_chain_is_accepted(self, issued: tuple[Path, Path], kind: Kind) -> None:
+    def test_the_chain_is_accepted(self, issued: tuple[Path, Path], kind: Kind, use: KeyUse) -> None:
         root, certificate = issued
-        done = verify(kind, root, "-x509_strict", "-purpose", "sslclient", certificate)
-        assert (done.returncode, done.stdout.strip()) == (0, f"{certificate}: OK"), done.stderr
+        for purpose in ("sslclient", "smimeencrypt", "smimesign"):
+            done = verify(kind, root, "-x509_strict", "-purpose", purpose, certificate)
+            if purpose in PURPOSES[use]:
+                assert (done.returncode, done.stdout.strip()) == (0, f"{certificate}: OK"), done.stderr
+            else:
+                assert "unsuitable certificate purpose" in done.stderr
 
-    def test_a_changed_name_is_refused(self, issued: tuple[Path, Path], kind: Kind) -> None:
+    def test_a_changed_name_is_refused(self, issued: tuple[Path, Path], kind: Kind, use: KeyUse) -> None:
         root, certificate = issued
         _, _, der = pem.unarmor(certificate.read_bytes())
         certificate.write_bytes(pem.armor("CERTIFICATE", der.replace(NUMBER.encode(), b"5212345679")))
@@ -77,14 +93,14 @@ class TestAgainstOpenSsl:
         assert done.returncode != 0
         assert "certificate signature failure" in done.stderr
 
-    def test_it_reads_what_is_meant(self, issued: tuple[Path, Path], kind: Kind) -> None:
+    def test_it_reads_what_is_meant(self, issued: tuple[Path, Path], kind: Kind, use: KeyUse) -> None:
         said = text(issued[1])
         assert f'Subject: C = CN, O = "TEST CA, not {BANK}", CN = {NUMBER}' in said
         assert f"CN = vukey TEST root {kind.upper()}" in said
         assert ("SM2-with-SM3" if kind == "sm2" else "sha256WithRSAEncryption") in said
         assert ("ASN1 OID: SM2" if kind == "sm2" else "Public-Key: (2048 bit)") in said
-        assert "Digital Signature, Non Repudiation" in said
-        assert "TLS Web Client Authentication" in said
+        for other, lines in SAID.items():
+            assert all((line in said) == (other is use) for line in lines)
         assert "CA:FALSE" in said
         assert "CA:TRUE" in text(issued[0])
 
@@ -95,12 +111,12 @@ def text(certificate: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("which", ["root", "issued"])
+@pytest.mark.parametrize("which", ["root", *KeyUse])
 def test_gmalg_verifies_the_sm2_signatures(
-    authority: CertificateAuthority, keys: dict[Kind, PublicKey], which: str
+    authority: CertificateAuthority, keys: dict[Kind, PublicKey], which: Literal["root"] | KeyUse
 ) -> None:
     root = x509.Certificate.load(authority.root("sm2"))
-    der = authority.root("sm2") if which == "root" else authority.issue(keys["sm2"], NUMBER)
+    der = authority.root("sm2") if which == "root" else authority.issue(keys["sm2"], NUMBER, which)
     certificate = reader.load_der_x509_certificate(der)
     point = bytes(root.public_key["public_key"])
     tbs = certificate.tbs_certificate_bytes
@@ -115,6 +131,46 @@ def test_the_rsa_chain_holds_in_cryptography(
     issued = reader.load_der_x509_certificate(authority.issue(keys["rsa"], NUMBER))
     issued.verify_directly_issued_by(root)
     root.verify_directly_issued_by(root)
+
+
+def test_gmalg_opens_the_envelope_of_an_encryption_pair(authority: CertificateAuthority) -> None:
+    """GB/T 35276 §7.4: an SM4 key for the signature key, under it the private key that belongs to the public one."""
+    pair, receiver = authority.encryption_pair(), sm2.PrivateKey(0xC0FFEE)
+    enveloped = authority.enveloped(pair, receiver.public)
+    sm4 = gmalg.SM4(gmalg.SM2(sk=receiver.encode()).decrypt(b"\x04" + enveloped.wrapped.encode()))
+    private = sm4.decrypt(enveloped.encrypted[:16]) + sm4.decrypt(enveloped.encrypted[16:])
+    r, s = gmalg.SM2(sk=private, uid=DEFAULT_ID).sign(b"text")
+    assert gmalg.SM2(pk=b"\x04" + enveloped.public.encode(), uid=DEFAULT_ID).verify(b"text", r, s)
+    assert enveloped.public == pair.public
+
+
+def test_no_two_encryption_pairs_or_envelopes_are_alike(authority: CertificateAuthority) -> None:
+    pair, receiver = authority.encryption_pair(), sm2.PrivateKey(0xC0FFEE).public
+    assert authority.encryption_pair().public != pair.public
+    first, second = authority.enveloped(pair, receiver), authority.enveloped(pair, receiver)
+    assert first.wrapped.point != second.wrapped.point
+    assert first.encrypted != second.encrypted
+
+
+class Scripted:
+    """Entropy that answers from a list, then at random."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = list(answers)
+
+    def bytes(self, n: int) -> builtins.bytes:
+        return self._answers.pop(0) if self._answers else OsEntropy().bytes(n)
+
+
+def test_numbers_that_fit_no_key_and_no_nonce_are_drawn_again() -> None:
+    """GB/T 32918.1 §6.1: d lies between 1 and n-2; GB/T 32918.4 §6.1: k between 1 and n-1."""
+    numbers = [number.to_bytes(32) for number in (0, sm2.N - 1, 2**256 - 1, sm2.N - 2)]
+    authority = CertificateAuthority(Scripted(*numbers), TODAY, BANK)
+    assert authority.encryption_pair().encode() == numbers[-1]
+    receiver, sm4_key = sm2.PrivateKey(0xC0FFEE), bytes(range(16))
+    authority = CertificateAuthority(Scripted(sm4_key, sm2.N.to_bytes(32)), TODAY, BANK)
+    enveloped = authority.enveloped(sm2.PrivateKey(5), receiver.public)
+    assert sm2.unwrap(enveloped, receiver).encode() == (5).to_bytes(32)
 
 
 def test_serial_numbers_are_positive_and_differ(

@@ -12,11 +12,18 @@ from emulator.firmware.applets.gmt import COMMANDS
 from emulator.hardware.clock import ManualClock
 from emulator.profiles import load_profile
 from hostdriver.errors import PinIncorrectError
-from protocols.gmt import Ins
-from tests.rig.key import KeyRig, changed, stored, user_pin
+from protocols.gmt import Ins, KeyUse
+from protocols.sm2 import PublicKey
+from tests.rig.good_objects import sm2_envelope, sm2_pair
+from tests.rig.key import CERTIFICATE, KeyRig, changed, stored, user_pin
 from vukey_testing.targets import InProcess
 
-SECRET = {"VerifyPIN", "ChangePIN", "UnblockPIN", "CreateApplication", "DevAuth", "Activation"}
+SECRET = {
+    *("VerifyPIN", "ChangePIN", "UnblockPIN", "CreateApplication", "Activation"),
+    *("DevAuth", "ChangeDevAuthKey"),
+    *("ImportRSAKeyPair", "ImportECCKeyPair", "ImportSessionKey", "SetSymmKey"),
+    *("GenExtRSAKey", "ExtRSAPriKeyOperation", "ExtECCDecrypt", "ExtECCSign"),
+}
 
 
 def plugged_in(name: str, stage: str) -> KeyRig:
@@ -63,6 +70,28 @@ def test_containers_and_activation_are_told() -> None:
     )
     issued.close()
     ready.close()
+
+
+def test_an_encryption_pair_is_told() -> None:
+    rig = plugged_in("bocom-2g-tendyron", "ready")
+    rig.log_in()
+    key = rig.session.public_key(rig.container())
+    assert isinstance(key, PublicKey)
+    told: list[tuple[int, bool]] = []
+
+    def look() -> None:
+        (container,) = (
+            each for each in rig.device.inspect()[0].containers if each.name == rig.container().name
+        )
+        told.append((container.exchange_bits, container.exchange_certificate))
+
+    look()
+    rig.session.import_sm2_key_pair(rig.container(), sm2_envelope(key, sm2_pair()))
+    look()
+    rig.session.import_certificate(rig.container(), CERTIFICATE, use=KeyUse.EXCHANGE)
+    look()
+    assert told == [(0, False), (256, False), (256, True)]
+    rig.close()
 
 
 def test_a_blank_key_has_nothing_to_tell() -> None:

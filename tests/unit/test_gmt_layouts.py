@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from protocols import gmt
 from protocols.dialect import DEFAULT, DIALECTS, Dialect, DialectError, dialect_named
 from protocols.errors import ProtocolError
-from protocols.fields import Fields, LayoutError, decode_names, encode_names, fixed_text, parse_text, u16, u32
+from protocols.fields import (
+    Fields,
+    LayoutError,
+    decode_names,
+    encode_names,
+    fixed_text,
+    parse_text,
+    u16,
+    u32,
+)
 from protocols.gmt import (
     ActivationVerifier,
     ApplicationInfo,
@@ -34,65 +43,6 @@ u8s, u16s, u32s = st.integers(0, 0xFF), st.integers(0, 0xFFFF), st.integers(0, 0
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
 
 Order = Literal["big", "little"]
-
-
-# G3, the whole table as it is published; of the numbers that differ between makers (G4) only 5E is in use.
-INSTRUCTIONS = {
-    "SET_LABEL": 0x02,
-    "GET_DEV_INFO": 0x04,
-    "DEV_AUTH": 0x10,
-    "GET_PIN_INFO": 0x14,
-    "CHANGE_PIN": 0x16,
-    "VERIFY_PIN": 0x18,
-    "UNBLOCK_PIN": 0x1A,
-    "CLEAR_SECURE_STATE": 0x1C,
-    "CREATE_APPLICATION": 0x20,
-    "ENUM_APPLICATION": 0x22,
-    "DELETE_APPLICATION": 0x24,
-    "OPEN_APPLICATION": 0x26,
-    "CLOSE_APPLICATION": 0x28,
-    "CREATE_CONTAINER": 0x40,
-    "OPEN_CONTAINER": 0x42,
-    "CLOSE_CONTAINER": 0x44,
-    "ENUM_CONTAINER": 0x46,
-    "DELETE_CONTAINER": 0x48,
-    "GET_CONTAINER_INFO": 0x4A,
-    "IMPORT_CERTIFICATE": 0x4C,
-    "EXPORT_CERTIFICATE": 0x4E,
-    "GEN_RANDOM": 0x50,
-    "GENERATE_RSA_KEY_PAIR": 0x54,
-    "RSA_SIGN_DATA": 0x58,
-    "RSA_VERIFY": 0x5E,
-    "GEN_ECC_KEY_PAIR": 0x70,
-    "ECC_SIGN_DATA": 0x74,
-    "ECC_VERIFY": 0x76,
-    "EXPORT_PUBLIC_KEY": 0x88,
-    "ACTIVATION": 0xF6,
-}
-
-
-@pytest.mark.parametrize(("name", "number"), INSTRUCTIONS.items())
-def test_instruction_numbers(name: str, number: int) -> None:  # G3, G4, G23
-    assert Ins[name] == number
-
-
-def test_codes_of_the_parameters() -> None:
-    assert (gmt.PinType.ADMIN, gmt.PinType.USER) == (0, 1)  # G6
-    assert (gmt.SignInput.MESSAGE, gmt.SignInput.DIGEST) == (1, 2)  # G16
-    assert [gmt.HashAlgorithm[name] for name in ("SM3", "SHA1", "SHA256_ALIAS", "SHA256")] == [
-        1,
-        2,
-        3,
-        4,
-    ]  # G17
-    assert [gmt.ContainerType[name] for name in ("EMPTY", "RSA", "ECC")] == [0, 1, 2]  # G15
-    assert [gmt.ActivationAction[name] for name in ("STATUS", "SUBMIT", "KEYPAD", "INSTALL")] == [
-        0,
-        1,
-        2,
-        3,
-    ]  # G23
-    assert (gmt.AsymmetricAlgorithm.RSA, gmt.AsymmetricAlgorithm.SM2_SIGN) == (0x00010000, 0x00020100)
 
 
 # GetDevInfo. Offsets are the running sums of G5's widths.
@@ -463,4 +413,4 @@ def test_dialects_by_name() -> None:
 
 def test_the_default_dialect_is_the_one_of_the_facts() -> None:  # G2, G8, G14, G23
     assert (DEFAULT.byte_order, DEFAULT.pin_block, DEFAULT.application_name) == ("big", 1, 32)
-    assert DEFAULT.activation_ins == 0xF6
+    assert DEFAULT.number(Ins.ACTIVATION) == 0xF6

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
+import gmalg
 import pytest
+from asn1crypto import x509
 
 from emulator.device import Device
 from emulator.hardware.clock import ManualClock
@@ -37,9 +41,21 @@ from hostdriver.errors import (
     NotActivatedError,
     NotLoggedInError,
 )
-from hostdriver.gmt import GmtSession
-from protocols.gmt import NewApplication, SignInput
+from hostdriver.gmt import Container, GmtSession, PublicKey
+from protocols import sm2
+from protocols.dialect import DIALECTS
+from protocols.gmt import (
+    ApplicationInfo,
+    BlockCipher,
+    KeyUse,
+    Mode,
+    NewApplication,
+    SignInput,
+    SymmetricAlgorithm,
+)
+from tests.rig.libcrypto import Sm2Key
 
+SM4_ECB = SymmetricAlgorithm(BlockCipher.SM4, Mode.ECB)
 DISPLAY = load_profile("bocom-2g-tendyron")
 SMART = load_profile("bocom-smart-feitian")
 FIRST = load_profile("icbc-1g-gd")
@@ -60,7 +76,7 @@ class Key:
     def __init__(self, profile: Profile, storage: Storage | None = None) -> None:
         self.profile = profile
         self.device = Device(profile, storage=storage, clock=ManualClock())
-        self.session = GmtSession(InProcessLink(self.device))
+        self.session = GmtSession(InProcessLink(self.device), DIALECTS[profile.dialect])
 
     def __enter__(self) -> Key:
         self.device.power_on()
@@ -91,6 +107,12 @@ def test_every_model_can_be_made_ready(profile_id: str, authority: CertificateAu
     check_ready(load_profile(profile_id), authority)
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_key_of_every_dialect_can_be_made_ready(dialect: str, authority: CertificateAuthority) -> None:
+    """Envelopes differ most of all (G32)."""
+    check_ready(replace(DISPLAY, dialect=dialect), authority)
+
+
 def test_a_key_in_mode_host_can_be_made_ready(authority: CertificateAuthority) -> None:
     check_ready(replace(DISPLAY, activation="host"), authority)
 
@@ -109,13 +131,108 @@ def check_ready(profile: Profile, authority: CertificateAuthority) -> None:
             == sorted(names(profile))
             == sorted(issued.certificates)
         )
-        for name, certificate in issued.certificates.items():
-            container = key.session.open_container(application, name)
-            assert key.session.export_certificate(container) == certificate
-            read = describe(certificate)
-            assert read.public_key == key.session.public_key(container)
-            assert read.subject.startswith(f"CN={key.device.serial}, ")
+        assert list(issued.exchange_certificates) == (
+            [profile.containers.sm2.name] if profile.containers.sm2 else []
+        )
+        check_certificates(key, application, KeyUse.SIGN, issued.certificates)
+        check_certificates(key, application, KeyUse.EXCHANGE, issued.exchange_certificates)
+        for certificate in (*issued.certificates.values(), *issued.exchange_certificates.values()):
+            assert describe(certificate).subject.startswith(f"CN={key.device.serial}, ")
         key.session.verify_pin(application, profile.ready_user_pin)
+
+
+def check_certificates(
+    key: Key, application: ApplicationInfo, use: KeyUse, certificates: Mapping[str, bytes]
+) -> None:
+    """The key holds them, and the pairs that they are for."""
+    for name, certificate in certificates.items():
+        container = key.session.open_container(application, name)
+        assert key.session.export_certificate(container, use=use) == certificate
+        assert describe(certificate).public_key == key.session.public_key(container, use=use)
+
+
+class Wire(InProcessLink):
+    """Keeps what the host sent."""
+
+    def __init__(self, device: Device) -> None:
+        super().__init__(device)
+        self.sent: list[bytes] = []
+
+    def exchange(self, apdu: bytes) -> bytes:
+        self.sent.append(apdu)
+        return super().exchange(apdu)
+
+
+class Drawn:
+    """Random bytes, and which they were."""
+
+    def __init__(self) -> None:
+        self.numbers: list[bytes] = []
+
+    def bytes(self, n: int) -> builtins.bytes:
+        self.numbers.append(OsEntropy().bytes(n))
+        return self.numbers[-1]
+
+
+def test_the_encryption_key_never_crosses_the_wire_in_the_clear() -> None:
+    """It is the one private key that does not come to be on the key."""
+    entropy = Drawn()
+    device = Device(SM2_ONLY, clock=ManualClock())
+    wire = Wire(device)
+    issued = prepare(
+        device, GmtSession(wire), Stage.ISSUED, CertificateAuthority(entropy, datetime.now(UTC), "any bank")
+    )
+    assert issued is not None
+    (certificate,) = issued.exchange_certificates.values()
+    public_keys = [
+        sm2.PrivateKey.from_bytes(number).public for number in entropy.numbers if is_private_key(number)
+    ]
+    assert describe(certificate).public_key in public_keys
+    assert any(certificate in apdu for apdu in wire.sent)
+    assert not any(number in apdu for number in entropy.numbers for apdu in wire.sent)
+
+
+def test_what_is_enciphered_for_the_encryption_certificate_comes_out(authority: CertificateAuthority) -> None:
+    """As whoever has the certificate does it: libcrypto for the SM4 key, gmalg for what is under it."""
+    key = Key(SM2_ONLY)
+    issued = prepare(key.device, key.session, Stage.READY, authority)
+    assert issued is not None
+    ((name, certificate),) = issued.exchange_certificates.items()
+    point = bytes(x509.Certificate.load(certificate).public_key["public_key"])[1:]
+    sm4_key, block = OsEntropy().bytes(16), b"sixteen octets  "
+    wrapped = sm2.Ciphertext.parse_der(Sm2Key.public(point).encrypt(sm4_key))
+    with key:
+        application = key.session.open_application(SM2_ONLY.application)
+        key.session.verify_pin(application, SM2_ONLY.ready_user_pin)
+        container = key.session.open_container(application, name)
+        held = key.session.import_session_key(container, SM4_ECB, wrapped)
+        assert key.session.decrypt(held, gmalg.SM4(sm4_key).encrypt(block)) == block
+
+
+def is_private_key(number: bytes) -> bool:
+    return len(number) == 32 and 1 <= int.from_bytes(number) <= sm2.N - 2
+
+
+@pytest.mark.parametrize("use", KeyUse)
+def test_a_key_that_exports_another_public_key_is_given_no_certificate(
+    use: KeyUse, authority: CertificateAuthority
+) -> None:
+    confused = use
+
+    class Confused(GmtSession):
+        def public_key(self, container: Container, *, use: KeyUse = KeyUse.SIGN) -> PublicKey:
+            if use is confused:
+                return sm2.PrivateKey(5).public
+            return super().public_key(container, use=use)
+
+    device = Device(SM2_ONLY, clock=ManualClock())
+    session = Confused(InProcessLink(device))
+    with pytest.raises(IssueError, match="do not use this key"):
+        prepare(device, session, Stage.ISSUED, authority)
+    device.power_on()
+    application = session.open_application(SM2_ONLY.application)
+    assert not session.container_info(application, names(SM2_ONLY)[0]).has_certificate(use)
+    device.power_off()
 
 
 @pytest.mark.parametrize("activation", ["bank", "host"])
@@ -182,9 +299,8 @@ class TestStages:
         with later:
             assert later.stage() is Stage.READY
             application = later.session.open_application(profile.application)
-            for name, certificate in issued.certificates.items():
-                container = later.session.open_container(application, name)
-                assert later.session.export_certificate(container) == certificate
+            check_certificates(later, application, KeyUse.SIGN, issued.certificates)
+            check_certificates(later, application, KeyUse.EXCHANGE, issued.exchange_certificates)
 
     def test_a_key_is_not_issued_twice(self, profile: Profile, authority: CertificateAuthority) -> None:
         with Key(profile) as key:
@@ -193,8 +309,12 @@ class TestStages:
                 issue(key.session, profile, key.device.serial, authority)
             assert key.stage() is Stage.ISSUED
             again = issue(key.session, profile, key.device.serial, authority, replace=True)
-            assert again.certificates.keys() == first.certificates.keys()
-            assert again.certificates != first.certificates
+            for new, old in (
+                (again.certificates, first.certificates),
+                (again.exchange_certificates, first.exchange_certificates),
+            ):
+                assert new.keys() == old.keys()
+                assert new != old
 
     def test_nobody_stays_logged_in(self, profile: Profile, authority: CertificateAuthority) -> None:
         profile = replace(
@@ -322,7 +442,7 @@ def test_a_preparation_cut_off_anywhere_is_repeated(
 ) -> None:
     """C9: at every commit the power fails, and the same call brings the key to the same end."""
     total = commits(profile, authority)
-    assert total > 8
+    assert total > 10
     for cut_at in range(1, total + 1):
         storage = FaultyStorage(MemoryStorage(), cut_at, phase)
         with pytest.raises(PowerCut):
@@ -335,8 +455,9 @@ def test_a_preparation_cut_off_anywhere_is_repeated(
             application = key.session.open_application(profile.application)
             key.session.verify_pin(application, profile.ready_user_pin)
             container = key.session.open_container(application, names(profile)[0])
-            certificate = key.session.export_certificate(container)
-            assert describe(certificate).public_key == key.session.public_key(container)
+            for use in KeyUse:
+                certificate = key.session.export_certificate(container, use=use)
+                assert describe(certificate).public_key == key.session.public_key(container, use=use)
 
 
 def test_a_key_cut_off_in_its_issue_is_blank_and_says_why(authority: CertificateAuthority) -> None:

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.dialect import DIALECTS
 from protocols.pin import (
     decrypt_blocks,
     device_cryptogram,
     encrypt_blocks,
     line_mac,
+    mac_length,
     padded_pin,
     pin_key,
     verify_cryptogram,
@@ -37,10 +39,11 @@ def sm4(key: bytes, block: bytes) -> bytes:
     return bytes(gmalg.SM4(key).encrypt(block))
 
 
-def recipe_mac(key: bytes, challenge: bytes, header: bytes, data: bytes) -> bytes:
-    """G10, by hand: chain block by block."""
+def recipe_mac(key: bytes, challenge: bytes, header: bytes, data: bytes, *, eight: bool = False) -> bytes:
+    """G10, by hand: chain block by block. Sunyard's header has eight bytes, Le among them."""
     lc = len(data) + 4
-    text = header + bytes((0, lc >> 8, lc & 0xFF)) + data + b"\x80"
+    lengths = (lc >> 8, lc & 0xFF, 0, 0) if eight else (0, lc >> 8, lc & 0xFF)
+    text = header + bytes(lengths) + data + b"\x80"
     while len(text) % 16:
         text += b"\0"
     state = challenge + b"\0" * 8
@@ -120,6 +123,20 @@ def test_the_line_mac_at_every_padding(size: int) -> None:  # G10
 @given(keys, challenges, st.binary(min_size=4, max_size=4), st.binary(max_size=80))
 def test_the_line_mac_of_anything(key: bytes, challenge: bytes, header: bytes, data: bytes) -> None:  # G10
     assert line_mac(key, challenge, header, data) == recipe_mac(key, challenge, header, data)
+
+
+@pytest.mark.parametrize("size", [0, 1, 6, 7, 8, 18, 23, 24, 34, 300])
+def test_a_header_with_le_at_every_padding(size: int) -> None:  # G10
+    header, key, data = bytes.fromhex("84160001"), pin_key(b"123456"), bytes(range(256)) * 2
+    expected = recipe_mac(key, R, header, data[:size], eight=True)
+    assert line_mac(key, R, header, data[:size], DIALECTS["sunyard"]) == expected
+    assert expected != recipe_mac(key, R, header, data[:size])
+
+
+def test_a_dialect_without_macs() -> None:  # G10
+    assert line_mac(pin_key(b"123456"), R, bytes.fromhex("84160001"), b"data", DIALECTS["synochip"]) == b""
+    lengths = {name: mac_length(dialect) for name, dialect in DIALECTS.items()}
+    assert lengths == {"default": 4, "longmai": 4, "sunyard": 4, "synochip": 0}
 
 
 @given(keys, st.lists(keys, max_size=4))

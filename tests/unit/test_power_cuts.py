@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+import gmalg
 import pytest
+from Crypto.Cipher import PKCS1_v1_5
+from Crypto.PublicKey import RSA
 
 from emulator.device import Device
 from emulator.hardware.clock import ManualClock
@@ -25,8 +28,23 @@ from emulator.links.inproc import InProcessLink
 from emulator.profiles import load_profile
 from hostdriver.errors import CodeIncorrectError, PinIncorrectError, PinLockedError
 from hostdriver.gmt import Container, GmtSession, PublicKey
-from protocols.gmt import ApplicationInfo, ContainerInfo, PinType, RsaPublicKey, SignInput
+from protocols.gmt import (
+    ApplicationInfo,
+    BlockCipher,
+    ContainerInfo,
+    KeyUse,
+    Mode,
+    PinType,
+    Rights,
+    RsaPublicKey,
+    SignInput,
+    SymmetricAlgorithm,
+)
+from protocols.gmt.files import FileInfo
+from protocols.sm2 import Ciphertext
+from tests.rig.encryption_pairs import fresh_d, give_rsa_pair, give_sm2_pair
 from tests.rig.key import CERTIFICATE, activation_code, changed, new_application, stored, verifier
+from tests.rig.libcrypto import Sm2Key
 from tests.rig.messages import TRANSFER
 from tests.rig.verifiers import rsa_verifies, sm2_digest, sm2_verifies
 
@@ -39,6 +57,7 @@ PROFILE = changed(
 )
 OLD_PIN, NEW_PIN, WRONG_PIN = PROFILE.ready_user_pin, "628318", "999111"
 ADMIN_PIN = PROFILE.pin.admin.initial
+ENCRYPTION_D = fresh_d()
 OTHER_CERTIFICATE = b"\x30\x03\x02\x01\x05"
 
 
@@ -111,9 +130,27 @@ def _add_container(host: Host) -> None:
     host.session.create_container(host.application, "NEW")
 
 
+def _import_sm2_pair(host: Host) -> None:
+    give_sm2_pair(host.session, host.container("SM2-SIGN"), ENCRYPTION_D)
+
+
+def _imported_earlier(host: Host) -> None:
+    host.log_in()
+    _import_sm2_pair(host)
+
+
 def _as_issuer(host: Host) -> None:
     host.log_in()
     host.authenticate()
+
+
+def _create_file(host: Host) -> None:
+    host.session.create_file(host.application, "new", 600, Rights.USER, Rights.NEVER)
+
+
+def _add_file(host: Host) -> None:
+    host.session.create_file(host.application, "notes", 600, Rights.ANYONE, Rights.ANYONE)
+    host.session.write_file(host.application, "notes", b"old" * 200)
 
 
 OPERATIONS = {
@@ -137,6 +174,17 @@ OPERATIONS = {
     "import certificate": Operation(
         lambda h: h.session.import_certificate(h.container("SM2-SIGN"), OTHER_CERTIFICATE), Host.log_in
     ),
+    "import SM2 encryption pair": Operation(_import_sm2_pair, Host.log_in),
+    "import RSA encryption pair": Operation(
+        lambda h: give_rsa_pair(h.session, h.container("RSA-SIGN")), Host.log_in
+    ),
+    "import encryption certificate": Operation(
+        lambda h: h.session.import_certificate(
+            h.container("SM2-SIGN"), OTHER_CERTIFICATE, use=KeyUse.EXCHANGE
+        ),
+        Host.log_in,
+        earlier=_imported_earlier,
+    ),
     "install activation": Operation(
         lambda h: h.session.install_activation(h.container("SM2-SIGN"), verifier(PROFILE)), _as_issuer
     ),
@@ -153,6 +201,11 @@ OPERATIONS = {
     "delete container": Operation(
         lambda h: h.session.delete_container(h.application, "SM2-SIGN"), Host.log_in
     ),
+    "create file": Operation(_create_file),
+    "write file": Operation(
+        lambda h: h.session.write_file(h.application, "notes", b"new" * 190, 20), earlier=_add_file
+    ),
+    "delete file": Operation(lambda h: h.session.delete_file(h.application, "notes"), earlier=_add_file),
     "create application": Operation(
         lambda h: h.session.create_application(new_application(PROFILE, "NEW")), Host.authenticate
     ),
@@ -171,7 +224,8 @@ class State(NamedTuple):
     pins_that_work: tuple[str, ...] = ()
     admin_pins_that_work: tuple[str, ...] = ()
     initial: tuple[bool, ...] = ()
-    containers: tuple[tuple[str, ContainerInfo, bytes, bool], ...] = ()
+    containers: tuple[tuple[str, ContainerInfo, list[bytes], bool], ...] = ()
+    files: tuple[tuple[str, FileInfo, bytes], ...] = ()
 
 
 def copied(storage: Storage) -> MemoryStorage:
@@ -200,13 +254,22 @@ def observe(storage: Storage) -> State:
         admin_pins_that_work=tuple(p for p in (ADMIN_PIN, "24682468") if works(storage, p, PinType.ADMIN)),
         initial=tuple(session.pin_info(host.application, kind).initial for kind in PinType),
         containers=tuple(_container(host, name) for name in names),
+        files=tuple(_file(host, name) for name in session.files(host.application)),
     )
 
 
-def _container(host: Host, name: str) -> tuple[str, ContainerInfo, bytes, bool]:
+def _container(host: Host, name: str) -> tuple[str, ContainerInfo, list[bytes], bool]:
     info, container = host.session.container_info(host.application, name), host.container(name)
-    certificate = host.session.export_certificate(container) if info.sign_certificate else b""
-    return name, info, certificate, host.session.activation_status(container)[0]
+    certificates = [
+        host.session.export_certificate(container, use=use) for use in KeyUse if info.has_certificate(use)
+    ]
+    return name, info, certificates, host.session.activation_status(container)[0]
+
+
+def _file(host: Host, name: str) -> tuple[str, FileInfo, bytes]:
+    info = host.session.file_info(host.application, name)
+    readable = info.read_rights == Rights.ANYONE
+    return name, info, host.session.read_file(host.application, name) if readable else b""
 
 
 def tries(storage: Storage) -> dict[str, int]:
@@ -220,28 +283,33 @@ def tries(storage: Storage) -> dict[str, int]:
     return left
 
 
-def listed_keys(storage: Storage) -> dict[str, PublicKey]:
+def listed_keys(storage: Storage) -> dict[tuple[str, KeyUse], PublicKey]:
     """The public keys that are there."""
     host = Host(copied(storage))
     if PROFILE.application not in host.session.applications():
         return {}
     application = host.application
     names = host.session.containers(application)
+    infos = {name: host.session.container_info(application, name) for name in names}
     return {
-        name: host.session.public_key(host.container(name))
-        for name in names
-        if host.session.container_info(application, name).sign_bits
+        (name, use): host.session.public_key(host.container(name), use=use)
+        for name, info in infos.items()
+        for use, bits in ((KeyUse.SIGN, info.sign_bits), (KeyUse.EXCHANGE, info.exchange_bits))
+        if bits
     }
 
 
-def every_listed_key_signs(storage: Storage, admin_pin: str) -> None:
-    """Once PIN and activation are put right, on a copy; pycryptodome and gmalg judge."""
+def every_listed_key_works(storage: Storage, admin_pin: str) -> None:
+    """Once PIN and activation are put right, on a copy; pycryptodome, gmalg and libcrypto judge."""
     host = Host(copied(storage))
     host.authenticate()
-    for name, key in listed_keys(storage).items():
+    for (name, use), key in listed_keys(storage).items():
         host.session.unblock_pin(host.application, admin_pin, OLD_PIN)
         host.log_in()
         container = host.container(name)
+        if use is KeyUse.EXCHANGE:
+            it_deciphers(host.session, container, key)
+            continue
         host.session.import_certificate(container, CERTIFICATE)
         host.session.install_activation(container, verifier(PROFILE))
         host.session.activate(container, activation_code(PROFILE))
@@ -252,6 +320,17 @@ def every_listed_key_signs(storage: Storage, admin_pin: str) -> None:
             digest = sm2_digest(key, TRANSFER)
             signature = host.session.sign_sm2(container, digest, SignInput.DIGEST)
             assert sm2_verifies(key, TRANSFER, signature)
+
+
+def it_deciphers(session: GmtSession, container: Container, key: PublicKey) -> None:
+    """A session key that was enciphered for its encryption pair is taken, and is that key."""
+    sm4_key, block = bytes(range(16)), b"sixteen octets  "
+    if isinstance(key, RsaPublicKey):
+        wrapped: bytes | Ciphertext = PKCS1_v1_5.new(RSA.construct((key.n, key.e))).encrypt(sm4_key)
+    else:
+        wrapped = Ciphertext.parse_der(Sm2Key.public(key.encode()).encrypt(sm4_key))
+    held = session.import_session_key(container, SymmetricAlgorithm(BlockCipher.SM4, Mode.ECB), wrapped)
+    assert session.decrypt(held, gmalg.SM4(sm4_key).encrypt(block)) == block
 
 
 @dataclass
@@ -312,9 +391,9 @@ class Undisturbed:
         assert left == expected
         keys = listed_keys(kept)
         kept_containers = {name for name, *_ in state.containers}
-        assert {n: k for n, k in self.keys.items() if n in kept_containers}.items() <= keys.items()
+        assert {n: k for n, k in self.keys.items() if n[0] in kept_containers}.items() <= keys.items()
         if state.admin_pins_that_work:
-            every_listed_key_signs(kept, state.admin_pins_that_work[0])
+            every_listed_key_works(kept, state.admin_pins_that_work[0])
 
 
 @pytest.fixture(params=OPERATIONS)

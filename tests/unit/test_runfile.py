@@ -22,6 +22,7 @@ KEY = RunFile(
     "/run/k.sock",
     "http://127.0.0.1:40123",
     TOKEN,
+    "longmai",
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
@@ -39,6 +40,7 @@ def test_it_is_json_that_others_can_read() -> None:
         "socket": "/run/k.sock",
         "panel": "http://127.0.0.1:40123",
         "token": TOKEN,
+        "dialect": "longmai",
     }
 
 
@@ -51,7 +53,7 @@ def test_a_key_without_a_panel_and_one_of_before_there_were_any() -> None:
     assert (bare.panel, bare.token) == (None, None)
     assert RunFile.decode(bare.encode()) == bare
     older = {
-        name: value for name, value in json.loads(bare.encode()).items() if name not in ("panel", "token")
+        name: value for name, value in json.loads(bare.encode()).items() if name not in ("panel", "token", "dialect")
     }
     assert RunFile.decode(json.dumps(older).encode()) == bare
 
