@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,10 @@ PIN = "271828"
 SIGN = (CLA_PLAIN, Ins.ECC_SIGN_DATA, SignInput.DIGEST, 0)
 
 
-def profile(cache: str = "session") -> Profile:
+Cache = Literal["per-sign", "session"]
+
+
+def profile(cache: Cache = "session") -> Profile:
     """Signs digests without asking anybody."""
     model = load_profile("bocom-2g-tendyron")
     user = replace(model.pin.user, cache=cache, must_change=False)
@@ -35,7 +39,7 @@ class Key:
     :param forgetful: it checks every command anew.
     """
 
-    def __init__(self, cache: str = "session", *, forgetful: bool = False) -> None:
+    def __init__(self, cache: Cache = "session", *, forgetful: bool = False) -> None:
         self.device = Device(profile(cache), entropy=SeededEntropy(b"again"))
         self.forgetful = forgetful
         self.session = GmtSession(InProcessLink(self.device))
@@ -58,7 +62,9 @@ class Key:
 
     def transmit(self, apdu: bytes) -> bytes:
         if self.forgetful:
-            self.device._card._again = None  # nothing that a host can send ends a row and leaves all else alone
+            self.device._card._again = (
+                None  # nothing that a host can send ends a row and leaves all else alone
+            )
         return self.device.transmit(apdu)
 
     def sign(self, container: int = 0, digest: bytes = bytes(32), le: int | None = 68) -> bytes:
