@@ -8,24 +8,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
+class UnavailableError(Exception):
+    """What should be measured cannot be had here; the message is one line that says why."""
+
+
 @dataclass(frozen=True)
 class Result:
     """One comparison.
 
     :param rates: operations a second, the median of each candidate's runs; ``floor`` stands for a peer as well.
     :param ratio: the key's rate over the floor's: the median of the ratios of neighbouring runs.
-    :param target: what the ratio should reach.
+    :param target: what the ratio should reach; None where the figure is for information.
     """
 
     name: str
     rates: Mapping[str, float]
     ratio: float
-    target: float
+    target: float | None
 
     @property
-    def reached(self) -> bool:
-        """Whether the target was met in this run."""
-        return self.ratio >= self.target
+    def reached(self) -> bool | None:
+        """Whether the target was met in this run; None where there is none."""
+        return None if self.target is None else self.ratio >= self.target
 
 
 def compare(
@@ -33,19 +37,19 @@ def compare(
     key: Callable[[], object],
     floor: Callable[[], object],
     *,
-    target: float,
+    target: float | None,
     rounds: int = 41,
     seconds: float = 0.05,
 ) -> Result:
     """The key's operation beside its floor's, in runs of about `seconds` each."""
-    count = _calibrate(floor, seconds)
+    counts = _calibrate(key, seconds), _calibrate(floor, seconds)
     return compare_times(
-        name, lambda: _time(key, count), lambda: _time(floor, count), target=target, rounds=rounds
+        name, lambda: _time(key, counts[0]), lambda: _time(floor, counts[1]), target=target, rounds=rounds
     )
 
 
 def compare_times(
-    name: str, key: Callable[[], float], floor: Callable[[], float], *, target: float, rounds: int
+    name: str, key: Callable[[], float], floor: Callable[[], float], *, target: float | None, rounds: int
 ) -> Result:
     """The key's operation beside its floor's: each is a function that does it and says how many seconds it took."""
     rates: dict[str, list[float]] = {"key": [], "floor": []}

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.ratios import UnavailableError
 from bench.remote import Remote, Running
 
 VERSION = "0.27.1"
@@ -25,10 +26,6 @@ _QEMU = "qemu-arm-static"  # the name by which Speculos calls it
 _REQUIREMENT = f"speculos=={VERSION}"
 _APP = f"speculos-{VERSION}/apps/boil.elf"  # Ledger's Boilerplate app for a Nano X: 128×64 pixels
 _APP_SHA256 = "0247e866353e99caff8f2d5d4f20edf00e542ea4bf78c5499de494d7681b143a"
-
-
-class UnavailableError(Exception):
-    """Speculos cannot be had here; the message is one line that says why."""
 
 
 def default_directory() -> Path:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from bench import memory, suites
-from bench.ratios import Result, compare, compare_times
+from bench import machine, memory, sm2_core, suites
+from bench.__main__ import measured
+from bench.ratios import Result, UnavailableError, compare, compare_times
+from bench.two_at_once import processes, signatures_until, threads
 from tests.rig.pcscd import PrivatePcscd
 
 ROOT = Path(__file__).parents[2]
@@ -23,14 +29,63 @@ def test_round_trips_through_pcscd(fresh_pcscd: PrivatePcscd) -> None:
     assert judged(suites.vpcd(fresh_pcscd, rounds=1))
 
 
-@pytest.mark.parametrize("suite", [suites.rsa_2048, suites.sm2_sign])
-def test_signatures(suite: object) -> None:
-    assert callable(suite)
-    assert judged(suite(rounds=1))
+@pytest.mark.parametrize("suite", [suites.rsa_2048, *sm2_core.SUITES])
+def test_a_suite(suite: Callable[..., Result]) -> None:
+    try:
+        result = suite(rounds=1)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    assert judged(result)
 
 
 def test_the_start() -> None:
     assert suites.start_seconds(runs=1) > 0
+
+
+def test_the_first_use() -> None:
+    assert sm2_core.first_use_seconds(runs=1) > 0
+
+
+def test_a_missing_peer_says_what_to_install_and_the_others_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "gmssl_pyx", None)
+    there = compare_times("x", lambda: 1.0, lambda: 1.0, target=None, rounds=1)
+    assert measured([sm2_core.sign_beside_pypi, lambda: there], quietly=True) == [there]
+    assert capsys.readouterr().err == "skipped: gmssl-pyx: pip install gmssl-pyx\n"
+
+
+def test_two_sign_until_the_deadline_and_not_after_it() -> None:
+    assert signatures_until(time.monotonic()) == 0
+    deadline = time.monotonic() + 0.3
+    assert signatures_until(deadline) > 0
+    assert time.monotonic() >= deadline
+
+
+@pytest.mark.parametrize("two", [threads, processes])
+def test_two_at_once_answer_every_time(
+    two: Callable[[], AbstractContextManager[Callable[[], float]]],
+) -> None:
+    with two() as seconds_each:
+        assert min(seconds_each(), seconds_each()) > 0
+
+
+def test_unpinned_is_every_core_for_as_long_as_it_lasts() -> None:
+    everything = os.sched_getaffinity(0)
+    if len(everything) < 2:
+        pytest.skip("one core")
+    machine.pin_to_one_core()
+    pinned = os.sched_getaffinity(0)
+    try:
+        with machine.unpinned():
+            assert os.sched_getaffinity(0) == everything
+        assert os.sched_getaffinity(0) == pinned == {max(everything)}
+    finally:
+        os.sched_setaffinity(0, everything)
+
+
+def test_the_processor_has_a_name() -> None:
+    assert machine.processor().strip()
 
 
 def test_the_ratio_is_the_keys_rate_over_the_floors() -> None:
@@ -40,6 +95,10 @@ def test_the_ratio_is_the_keys_rate_over_the_floors() -> None:
     )
     assert result.ratio < 1.0
     assert not result.reached
+
+
+def test_without_a_target_nothing_is_judged() -> None:
+    assert compare_times("x", lambda: 1.0, lambda: 2.0, target=None, rounds=1).reached is None
 
 
 def test_the_ratio_of_times_is_turned_round() -> None:
