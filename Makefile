@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 JOBS   ?= auto
+CORE   := setup.py protocols/sm2/build_core.py $(wildcard protocols/sm2/csrc/*)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo packages check test test-full bench bench-speculos messages docs glyphs clean
@@ -11,12 +12,12 @@ JOBS   ?= auto
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/demo.stamp: pyproject.toml constraints.txt
+$(VENV)/demo.stamp: pyproject.toml constraints.txt $(CORE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: -c constraints.txt -e '.[demo,panel]'
 	@touch $@
 
-$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/demo.stamp
+$(VENV)/dev.stamp: pyproject.toml constraints.txt $(CORE) | $(VENV)/demo.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,panel,pcsc,test,check]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps speculos==0.27.1  # its client only: see tests
 	@touch $@
@@ -41,6 +42,7 @@ test-full: packages $(VENV)/dev.stamp  ## the slow counts too
 
 bench: packages $(VENV)/dev.stamp  ## speed, as ratios within one run
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench sm2
 
 bench-speculos: $(VENV)/dev.stamp  ## the control API beside Speculos, taken from PyPI into the user's cache
 	$(BIN)/python -m bench speculos
@@ -56,4 +58,4 @@ glyphs: $(VENV)/dev.stamp  ## take the glyphs from Debian's unifont again
 	$(BIN)/python docs/generate_glyphs.py
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf $(VENV) build dist *.egg-info protocols/sm2/*.so .pytest_cache .mypy_cache .ruff_cache .coverage*

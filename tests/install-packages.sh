@@ -7,7 +7,7 @@ set -eu
 PYTHON=${PYTHON:-python3}
 POLICY=/usr/sbin/policy-rc.d
 
-needed="pcscd vsmartcard-vpcd opensc pcsc-tools util-linux mount libpcsclite-dev swig gcc libc6-dev openssl unifont curl"
+needed="pcscd vsmartcard-vpcd opensc pcsc-tools util-linux mount libpcsclite-dev swig gcc libc6-dev openssl unifont curl valgrind"
 
 has_headers() {
     "$PYTHON" -c 'import os, sys, sysconfig
