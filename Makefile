@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-JOBS   ?= auto
+# Two for each core: hundreds of tests wait for pcscd, which looks for a card twice a second.
+JOBS   ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
 CORE   := setup.py protocols/sm2/build_core.py $(wildcard protocols/sm2/csrc/*)
 
 .DEFAULT_GOAL := help

@@ -23,6 +23,9 @@ class NewApplication(NamedTuple):
     max_certificates: int = 16
     max_files: int = 16
 
+    def __repr__(self) -> str:
+        return f"NewApplication({self.name!r})"
+
     def encode(self, dialect: Dialect = DEFAULT) -> bytes:
         """The data field: 80 bytes with names of 32."""
         if max(len(self.admin_pin), len(self.user_pin)) > PIN_FIELD:

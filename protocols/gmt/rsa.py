@@ -20,6 +20,17 @@ def _check_bits(bits: int) -> None:
         raise FieldValueError(N_("an RSA modulus has 1024, 2048, 3072 or 4096 bits, not {bits}"), bits=bits)
 
 
+def _take_modulus(fields: Fields, bits: int) -> int:
+    """A modulus of just so many bits: a shorter one could have prime factors that a guess hits."""
+    _check_bits(bits)
+    n = int.from_bytes(fields.take(bits // 8))
+    if n.bit_length() != bits:
+        raise FieldValueError(
+            N_("an RSA modulus of {bits} bits has only {found}"), bits=bits, found=n.bit_length()
+        )
+    return n
+
+
 class RsaPublicKey(NamedTuple):
     """An RSA public key as the commands carry it."""
 
@@ -44,11 +55,9 @@ class RsaPublicKey(NamedTuple):
         """The next fields: bits (4), n, e (4).
 
         :raises LayoutError: too short.
-        :raises FieldValueError: a length that no key takes.
+        :raises FieldValueError: a length that no key takes, or another than the modulus has.
         """
-        bits = fields.number(4)
-        _check_bits(bits)
-        return cls(int.from_bytes(fields.take(bits // 8)), fields.number(4))
+        return cls(_take_modulus(fields, fields.number(4)), fields.number(4))
 
     def encode_exported(self, dialect: Dialect = DEFAULT) -> bytes:
         """Bits (2), e (4), n: ExportPublicKey's answer."""
@@ -92,15 +101,14 @@ class RsaPrivateKey(NamedTuple):
         """The next fields, for a modulus of so many bits.
 
         :raises LayoutError: too short.
-        :raises FieldValueError: a length that no key takes.
+        :raises FieldValueError: a length that no key takes, or another than the modulus has.
         """
-        _check_bits(bits)
         whole = bits // 8
 
         def number(size: int) -> int:
             return int.from_bytes(fields.take(size))
 
-        n, e, d = number(whole), fields.number(4), number(whole)
+        n, e, d = _take_modulus(fields, bits), fields.number(4), number(whole)
         return cls(n, e, d, *(number(whole // 2) for _ in range(5)))
 
 

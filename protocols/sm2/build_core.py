@@ -24,7 +24,7 @@ builder.cdef("""
     int sm2_agree(const sm2_engine *engine, const sm2_key *key, const uint8_t *temporary,
                   const uint8_t *own_temporary, const uint8_t *peer, const uint8_t *peer_temporary, uint8_t *result);
     int sm2_sign(const sm2_engine *engine, const sm2_key *key, const uint8_t *digest, const uint8_t *nonce,
-                 uint8_t *signature);
+                 char *signature);
     int sm2_verify(const sm2_engine *engine, const uint8_t *point, const uint8_t *digest, const uint8_t *signature);
 """)
 

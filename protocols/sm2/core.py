@@ -5,6 +5,8 @@ Importing it fails where it was not built.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from protocols.i18n import N_
 from protocols.sm2._core import ffi, lib
 from protocols.sm2.curve import SIZE, Sm2Error, check_size
@@ -18,7 +20,7 @@ _buffer = ffi.buffer
 _KEY = ffi.typeof("sm2_key *")
 _NUMBER = ffi.typeof(f"uint8_t[{SIZE}]")
 _POINT = ffi.typeof(f"uint8_t[{POINT_SIZE}]")
-_sign = lib.sm2_sign
+_SIGNATURE = ffi.typeof(f"char[{POINT_SIZE}]")
 
 
 class Core:
@@ -74,6 +76,7 @@ class CoreSigner:
         self._key = ffi.gc(_new(_KEY), lib.sm2_wipe_key)
         if not lib.sm2_load_key(self._key, d):
             raise Sm2Error(N_("an SM2 private key lies between 1 and n-2"))
+        self.sign = _signing_with(engine, self._key)
         self.public = core.multiply_base(d) or b""
 
     def encode(self) -> bytes:
@@ -81,14 +84,6 @@ class CoreSigner:
         d = _new(_NUMBER)
         lib.sm2_encode_key(self._key, d)
         return bytes(_buffer(d))
-
-    def sign(self, digest: bytes, nonce: bytes) -> bytes | None:
-        """r ‖ s."""
-        if len(digest) != SIZE or len(nonce) != SIZE:
-            check_size(digest)
-            check_size(nonce)
-        signature = _new(_POINT)
-        return bytes(_buffer(signature)) if _sign(self._engine, self._key, digest, nonce, signature) else None
 
     def multiply(self, point: bytes) -> bytes | None:
         """d·Q."""
@@ -106,6 +101,21 @@ class CoreSigner:
         result = _new(_POINT)
         arguments = (temporary, own_temporary, peer, peer_temporary, result)
         return _found(lib.sm2_agree(self._engine, self._key, *arguments), result)
+
+
+def _signing_with(engine: object, key: object) -> Callable[[bytes, bytes], bytes | None]:
+    """`Signer.sign`. Every name that it needs is at hand, for it holds the interpreter's lock around the C call."""
+    new, unpack, in_c = ffi.new, ffi.unpack, lib.sm2_sign
+
+    def sign(digest: bytes, nonce: bytes) -> bytes | None:
+        """r ‖ s."""
+        if len(digest) != SIZE or len(nonce) != SIZE:
+            check_size(digest)
+            check_size(nonce)
+        signature = new(_SIGNATURE)
+        return unpack(signature, POINT_SIZE) if in_c(engine, key, digest, nonce, signature) else None
+
+    return sign
 
 
 def _check_point_size(point: bytes) -> None:

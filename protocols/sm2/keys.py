@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -113,6 +114,12 @@ def message_digest(key: PublicKey, message: bytes, signer_id: bytes = DEFAULT_ID
 class PrivateKey:
     """A private key with what each signature reuses: (1+d)⁻¹, the public key and the hash of Z."""
 
+    sign_raw: Callable[[bytes, bytes], bytes | None]
+    """The fastest way to sign: e and the nonce k, 32 bytes each, to r ‖ s.
+
+    None when this nonce cannot be used, as in `sign`, or because k ≥ n; Sm2Error when a length is wrong.
+    """
+
     def __init__(self, d: int) -> None:
         if not 1 <= d <= N - 2:
             raise Sm2Error(N_("an SM2 private key lies between 1 and n-2"))
@@ -130,6 +137,7 @@ class PrivateKey:
 
     def _load(self, raw: bytes) -> None:
         self._signer = ARITHMETIC.signer(raw)
+        self.sign_raw = self._signer.sign
         self.public = PublicKey._of(self._signer.public)
 
     def encode(self) -> bytes:
@@ -159,14 +167,6 @@ class PrivateKey:
         """
         signature = self._signer.sign(digest, (nonce % N).to_bytes(SIZE))
         return None if signature is None else Signature.parse(signature)
-
-    def sign_raw(self, digest: bytes, nonce: bytes) -> bytes | None:
-        """The fastest way to sign: e and the nonce k of 32 bytes each to r ‖ s.
-
-        :returns: None when this nonce cannot be used, as `sign`, or because k ≥ n.
-        :raises Sm2Error: the digest or the nonce has not 32 bytes.
-        """
-        return self._signer.sign(digest, nonce)
 
     def multiply(self, point: PublicKey) -> PublicKey | None:
         """d·Q, as decryption needs it.

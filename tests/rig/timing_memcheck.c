@@ -31,7 +31,7 @@ static int encode(void) {
 }
 
 static int sign(void) {
-    return answer(sm2_sign(engine, &key, digest, nonce, result));
+    return answer(sm2_sign(engine, &key, digest, nonce, (char *)result));
 }
 
 static int multiply_base(void) {

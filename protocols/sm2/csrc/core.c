@@ -115,9 +115,9 @@ int sm2_agree(const sm2_engine *engine, const sm2_key *key, const uint8_t *tempo
 }
 
 int sm2_sign(const sm2_engine *engine, const sm2_key *key, const uint8_t *digest, const uint8_t *nonce,
-             uint8_t *signature) {
+             char *signature) {
     prepare();
-    int done = engine->sign(key, digest, nonce, signature);
+    int done = engine->sign(key, digest, nonce, (uint8_t *)signature);
     wipe_stack();
     return done;
 }
