@@ -63,13 +63,26 @@ class Fields:
 
 
 def u32(value: int, dialect: Dialect = DEFAULT) -> bytes:
-    """An integer field of four bytes."""
-    return value.to_bytes(4, dialect.byte_order)
+    """An integer field of four bytes.
+
+    :raises LayoutError: it does not fit.
+    """
+    return _integer(value, 4, dialect)
 
 
 def u16(value: int, dialect: Dialect = DEFAULT) -> bytes:
-    """An integer field of two bytes."""
-    return value.to_bytes(2, dialect.byte_order)
+    """An integer field of two bytes.
+
+    :raises LayoutError: it does not fit.
+    """
+    return _integer(value, 2, dialect)
+
+
+def _integer(value: int, size: int, dialect: Dialect) -> bytes:
+    try:
+        return value.to_bytes(size, dialect.byte_order)
+    except OverflowError:
+        raise LayoutError(N_("{value} does not fit into {size} bytes"), value=value, size=size) from None
 
 
 def counted(data: bytes, dialect: Dialect = DEFAULT) -> bytes:

@@ -30,6 +30,7 @@ from vukey_testing.errors import GuardError
 
 _HANDLE = 2
 _PIN_COMMANDS = (Ins.VERIFY_PIN, Ins.CHANGE_PIN, Ins.UNBLOCK_PIN)
+_NEW_PINS = (Ins.CHANGE_PIN, Ins.UNBLOCK_PIN)
 _CODE_ACTIONS = (ActivationAction.SUBMIT, ActivationAction.KEYPAD)
 _CLA_ISO = 0x00
 _HARMLESS_ISO = (0xA4, 0xC0)
@@ -162,7 +163,7 @@ class Guard:
     # Before a command
 
     def _check(self, command: Command, is_right: bool) -> None:
-        if self._wipes(command) and not self._allowance.may_wipe:
+        if self._wipes(command, is_right) and not self._allowance.may_wipe:
             raise GuardError(
                 N_("a test may not change what is on a real key without --allow-wipe: {name} was not sent"),
                 name=_facts(command, self._dialect)[0],
@@ -196,9 +197,11 @@ class Guard:
         data, sw = parse_response(self._send(encode_command(ask)))
         return data[1] if sw == SW.OK and len(data) == _STATUS_LENGTH else 0
 
-    def _wipes(self, command: Command) -> bool:
+    def _wipes(self, command: Command, is_right: bool) -> bool:
         if self._ins(command) is Ins.ACTIVATION:
             return command.p1 not in (ActivationAction.STATUS, *_CODE_ACTIONS)
+        if self._ins(command) in _NEW_PINS and self._dialect.line_mac == "none":
+            return not is_right  # under a wrong PIN it is deciphered to one that nobody knows
         return self._ins(command) in _WIPES or self._is_unknown(command)
 
     def _tries_a_secret(self, command: Command) -> bool:

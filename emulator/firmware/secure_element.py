@@ -342,6 +342,8 @@ def _rsa_public(key: rsa.RSAPrivateKey) -> RsaPublicKey:
     return RsaPublicKey(numbers.n, numbers.e)
 
 
+_LONGEST_DER = 2400
+"""Bytes of the longest RSAPrivateKey that we take, 4096 bits, and some; proving longer primes takes many seconds."""
 _LONG_SEQUENCE = b"\x30\x82"  # every RSAPrivateKey that we take is longer than 255 bytes
 _MAX_EXPONENT = 0xFFFFFFFF
 
@@ -352,7 +354,7 @@ def _parsed_rsa(plain: bytes) -> rsa.RSAPrivateKey:
     :raises Refused: 6A80.
     """
     end = 4 + int.from_bytes(plain[2:4])
-    if not plain.startswith(_LONG_SEQUENCE) or any(plain[end:]):
+    if not plain.startswith(_LONG_SEQUENCE) or end > _LONGEST_DER or any(plain[end:]):
         raise Refused(SW.WRONG_DATA)
     try:
         key = serialization.load_der_private_key(plain[:end], None)

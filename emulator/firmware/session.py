@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.hashes import Hash
 
 from emulator.firmware.catalogue import Application, Catalogue, Container
+from emulator.firmware.handles import Handles
 from emulator.firmware.refused import Refused
 from emulator.firmware.session_keys import SessionKeys
 from protocols.gmt import PinType
 from protocols.sw import SW
 
-_APPLICATION_BASE = 0x1000
-_CONTAINER_BASE = 0x3000
+_FIRST_APPLICATION = 0x1001
+_FIRST_CONTAINER = 0x3001
+_HANDLES = 0x2000
+"""More than containers can be open at once."""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,8 @@ class Session:
     containers: dict[bytes, tuple[str, str]] = field(default_factory=dict)
     keys: SessionKeys = field(default_factory=SessionKeys)
     digest: Hash | None = None
+    _application_handles: Handles = field(default_factory=lambda: Handles(_FIRST_APPLICATION, _HANDLES))
+    _container_handles: Handles = field(default_factory=lambda: Handles(_FIRST_CONTAINER, _HANDLES))
 
     def take_challenge(self, *lengths: int) -> bytes | None:
         """The challenge, used up by being taken; None when there is none of these lengths."""
@@ -38,7 +43,10 @@ class Session:
 
     def open_application(self, application: Application) -> bytes:
         """Its handle; the same one while it stays open."""
-        handle = (_APPLICATION_BASE + application.id).to_bytes(2)
+        for handle, name in self.applications.items():
+            if name == application.name:
+                return handle
+        handle = self._application_handles.new(self.applications)
         self.applications[handle] = application.name
         return handle
 
@@ -47,10 +55,7 @@ class Session:
         for handle, place in self.containers.items():
             if place == (application.name, container.name):
                 return handle
-        number = _CONTAINER_BASE + 1
-        while number.to_bytes(2) in self.containers:
-            number += 1
-        handle = number.to_bytes(2)
+        handle = self._container_handles.new(self.containers)
         self.containers[handle] = (application.name, container.name)
         return handle
 

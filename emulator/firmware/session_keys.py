@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum, unique
 from itertools import count
 
+from emulator.firmware.handles import Handles
 from emulator.firmware.refused import Refused
 from protocols import sm2
 from protocols.ciphers import Stream
 from protocols.gmt import SymmetricAlgorithm
-from protocols.gmt.session_keys import KEY_ID_SIZE
 from protocols.sw import SW
 
 Place = tuple[int, int]
@@ -86,7 +86,7 @@ class SessionKeys:
     def __init__(self) -> None:
         self._keys: dict[tuple[Place, bytes], SessionKey] = {}
         self._agreements: dict[tuple[Place, int], Agreement] = {}
-        self._next_key = count()
+        self._ids = Handles(_KEY_BASE, _KEY_IDS)
         self._next_agreement = count(1)
 
     def find(self, place: Place, key_id: bytes) -> SessionKey:
@@ -106,9 +106,7 @@ class SessionKeys:
         """
         if len(self._keys) >= _MAX_KEYS:
             raise Refused(SW.NO_ROOM)
-        taken = {key_id for _, key_id in self._keys}
-        ids = ((_KEY_BASE + number % _KEY_IDS).to_bytes(KEY_ID_SIZE) for number in self._next_key)
-        key_id = next(key_id for key_id in ids if key_id not in taken)
+        key_id = self._ids.new({key_id for _, key_id in self._keys})
         self._keys[place, key_id] = SessionKey(algorithm, value)
         return key_id
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from hostdriver.errors import VerificationFailedError
 from hostdriver.gmt.wire import ALL, Wire, decoded
 from protocols import sm2
 from protocols.fields import Fields, counted, u16, u32
 from protocols.gmt import Ins, RsaPrivateKey, RsaPublicKey
-from protocols.gmt.ecc import decode_encrypted, decode_signed, encode_cipher, encode_point
+from protocols.gmt.ecc import (
+    decode_encrypted,
+    decode_signed,
+    encode_cipher,
+    encode_point,
+    encode_verification,
+)
 
 
 class ExternalKeyCommands(Wire):
@@ -46,12 +51,7 @@ class ExternalKeyCommands(Wire):
 
     def sm2_verify(self, key: sm2.PublicKey, digest: bytes, signature: sm2.Signature) -> bool:
         """ExtECCVerify."""
-        data = encode_point(key, self.dialect) + counted(digest, self.dialect) + signature.encode()
-        try:
-            self.send(Ins.EXT_ECC_VERIFY, data)
-        except VerificationFailedError:
-            return False
-        return True
+        return self.finds_good(Ins.EXT_ECC_VERIFY, encode_verification(key, digest, signature, self.dialect))
 
     def _private(self, key: sm2.PrivateKey) -> bytes:
         return u32(sm2.BITS, self.dialect) + key.encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hostdriver.errors import AnswerError, NoSuchCommandError, error_for
+from hostdriver.errors import AnswerError, NoSuchCommandError, VerificationFailedError, error_for
 from hostdriver.transport import Transport
 from protocols.apdu import Command, encode_command, parse_response
 from protocols.dialect import DEFAULT, Dialect
@@ -72,6 +72,17 @@ class Wire:
             if sw != SW.MORE_DATA:
                 raise error_for(self.dialect.meaning(sw))
         raise AnswerError(N_("the key's answer does not end"))
+
+    def finds_good(self, ins: Ins, data: bytes, *, p1: int = 0, p2: int = 0) -> bool:
+        """What a command says that checks a signature.
+
+        :raises HostError: as `send`, but for a signature that is wrong.
+        """
+        try:
+            self.send(ins, data, p1=p1, p2=p2)
+        except VerificationFailedError:
+            return False
+        return True
 
 
 def decoded(

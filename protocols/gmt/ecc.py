@@ -104,7 +104,7 @@ def encode_signed(signature: bytes, dialect: Dialect = DEFAULT) -> bytes:
     return (u32(sm2.BITS, dialect) if dialect.ext_signature_bits else b"") + signature
 
 
-def encode_signature(
+def encode_verification(
     key: sm2.PublicKey, digest: bytes, signature: sm2.Signature, dialect: Dialect = DEFAULT
 ) -> bytes:
     """ECCVerify's data: bits, X, Y, the digest with its length (4), r, s."""

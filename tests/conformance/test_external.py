@@ -7,10 +7,12 @@ import secrets
 import pytest
 from asn1crypto.algos import DSASignature
 from Crypto.Cipher import PKCS1_v1_5
+from Crypto.Hash import SHA256
 from Crypto.PublicKey import RSA
+from Crypto.Signature import pkcs1_15
 
 from protocols import sm2
-from protocols.gmt import RsaPublicKey
+from protocols.gmt import HashAlgorithm, RsaPublicKey, SignInput
 from tests.rig.dialects import every_dialect
 from tests.rig.good_objects import (
     counted,
@@ -111,6 +113,20 @@ def test_sm2_verification(rig: KeyRig, dialect: str) -> None:
     assert rig.session.sm2_verify(pair.public, digest, signature)
     assert not rig.session.sm2_verify(pair.public, digest[::-1], signature)
     assert not rig.session.sm2_verify(sm2_pair().public, digest, signature)
+    assert rig.session.verify_sm2(pair.public, digest, signature)
+    assert not rig.session.verify_sm2(pair.public, digest[::-1], signature)
+
+
+@every_dialect
+def test_rsa_verification(rig: KeyRig, dialect: str) -> None:
+    pair, verify = rsa_pair(), rig.session.verify_rsa
+    key, hashed = rsa_public(pair), SHA256.new(PLAIN)
+    signature = pkcs1_15.new(pair).sign(hashed)
+    assert verify(key, PLAIN, signature, SignInput.MESSAGE)
+    assert verify(key, hashed.digest(), signature, SignInput.DIGEST)
+    assert not verify(key, PLAIN, signature, SignInput.MESSAGE, HashAlgorithm.SM3)
+    assert not verify(key, PLAIN[1:], signature, SignInput.MESSAGE)
+    assert not verify(rsa_public(RSA.generate(1024)), PLAIN, signature, SignInput.MESSAGE)
 
 
 def test_the_bytes_on_the_wire(rig: KeyRig) -> None:

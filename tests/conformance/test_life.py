@@ -120,6 +120,29 @@ def test_a_deleted_application_leaves_nothing(rig: KeyRig) -> None:
         rig.session.create_container(rig.open(), "new")
 
 
+def test_an_old_handle_reaches_no_younger_container(rig: KeyRig) -> None:
+    """Another program may hold it still, and would sign with a key that it does not mean."""
+    session, application = rig.session, rig.log_in()
+    deleted = session.create_container(application, "deleted")
+    session.delete_container(application, "deleted")
+    closed = session.create_container(application, "closed")
+    session.close_container(closed)
+    session.create_container(application, "young")
+    for old in (deleted, closed):
+        with pytest.raises(NotFoundError):
+            session.close_container(old)
+
+
+def test_an_old_handle_reaches_no_younger_application(rig: KeyRig) -> None:
+    rig.authenticate_device()
+    old = rig.open()
+    rig.session.delete_application(rig.profile.application)
+    rig.session.create_application(new_application(rig.profile, "YOUNG"))
+    rig.session.open_application("YOUNG")
+    with pytest.raises(NotFoundError):
+        rig.session.pin_info(old)
+
+
 @pytest.mark.profile("icbc-1g-gd")
 def test_a_first_generation_key_signs_unasked_while_its_light_blinks(rig: KeyRig) -> None:
     """C2, E10: what the second generation mended."""

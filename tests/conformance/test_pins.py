@@ -15,7 +15,7 @@ from hostdriver.errors import (
     PinIncorrectError,
     PinLockedError,
 )
-from protocols.gmt import ApplicationInfo, PinType, SignInput
+from protocols.gmt import ApplicationInfo, PinType, Rights, SignInput
 from protocols.sw import SW
 from tests.rig.key import KeyRig, new_application
 from tests.rig.messages import TRANSFER
@@ -90,6 +90,19 @@ def test_a_wrong_administrator_pin_counts_down_by_its_own(rig: KeyRig) -> None:
     assert [wrong_pin(rig, application, PinType.ADMIN) for _ in range(5)] == [4, 3, 2, 1, 0]
     with pytest.raises(PinLockedError):
         rig.session.unblock_pin(application, rig.profile.pin.admin.initial, "628318")
+
+
+def test_a_wrong_administrator_pin_ends_the_administrators_login(rig: KeyRig) -> None:
+    """Seen by a file that only the administrator may read."""
+    application, admin_pin = rig.log_in(), rig.profile.pin.admin.initial
+    rig.session.create_file(application, "admin", 1, Rights.ADMIN, Rights.ADMIN)
+    rig.session.verify_pin(application, admin_pin, PinType.ADMIN)
+    rig.session.unblock_pin(application, admin_pin, "628318")
+    assert rig.session.read_file(application, "admin") == b"\0"
+    with pytest.raises(PinIncorrectError):
+        rig.session.unblock_pin(application, WRONG, "628318")
+    with pytest.raises(NotLoggedInError):
+        rig.session.read_file(application, "admin")
 
 
 def test_the_administrators_pin_can_be_changed(rig: KeyRig) -> None:

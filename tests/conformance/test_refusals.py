@@ -146,6 +146,7 @@ sent(Ins.IMPORT_CERTIFICATE, SW.WRONG_DATA, certificate(CERTIFICATE[:-1]))
 sent(Ins.IMPORT_CERTIFICATE, SW.WRONG_DATA, certificate(b"PEM"))
 sent(Ins.IMPORT_CERTIFICATE, SW.KEY_NOT_FOUND, certificate(container="empty"))
 sent(Ins.IMPORT_CERTIFICATE, SW.KEY_NOT_FOUND, certificate(use=0))
+sent(Ins.IMPORT_CERTIFICATE, SW.NO_ROOM, certificate(b"\x30\x82\xff\x00" + bytes(0xFF00)))
 
 
 @refusal(Ins.IMPORT_CERTIFICATE, SW.NO_ROOM)

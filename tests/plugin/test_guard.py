@@ -402,13 +402,14 @@ def without_macs() -> Iterator[Guarded]:
         pytest.param(bytes(15), id="no block"),
     ],
 )
-def test_without_a_mac_nothing_but_a_pin_is_sent(without_macs: Guarded, cipher: bytes) -> None:
+@pytest.mark.parametrize("tries", [0, 3])
+def test_without_a_mac_nothing_but_a_pin_is_sent(without_macs: Guarded, cipher: bytes, tries: int) -> None:
     """G10: such a key takes whatever it deciphers; a PIN that nobody knows would be a key lost."""
-    session = without_macs.session()
+    session = without_macs.session(tries)
     application = session.open_application("BOCOM")
     session.verify_pin(application, PIN)
     change = Command(CLA_MAC, Ins.CHANGE_PIN, 0, PinType.USER, application.handle + cipher)
-    with pytest.raises(GuardError, match="vukey_spends_tries"):
+    with pytest.raises(GuardError, match="--allow-wipe: ChangePIN was not sent"):
         session.transport.exchange(encode_command(change))
     session.verify_pin(application, PIN)
     assert without_macs.left() == 6

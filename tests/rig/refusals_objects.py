@@ -269,6 +269,12 @@ external(
     SW.WRONG_DATA,
     *(rsa_with(**{name: 0}) for name in ("e", "d", "dq", "qinv")),
 )
+_SHORT = (
+    struct.pack(">I", 1024) + (15).to_bytes(128) + struct.pack(">I", 3)
+)  # 15 = 5 * 3, and 3 * 3 = 1 modulo 4
+_SHORT_PAIR = _SHORT + (3).to_bytes(128) + b"".join(value.to_bytes(64) for value in (5, 3, 3, 1, 2))
+external(Ins.EXT_RSA_PUB_KEY_OPERATION, SW.WRONG_DATA, _SHORT + counted(b"\2"))
+external(Ins.EXT_RSA_PRI_KEY_OPERATION, SW.WRONG_DATA, _SHORT_PAIR + counted(b"\2"))
 for _ins, _key, _tail in (
     (Ins.EXT_ECC_ENCRYPT, OWN.point, counted(b"text")),
     (Ins.EXT_ECC_DECRYPT, OWN.d, external_cipher()),

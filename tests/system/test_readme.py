@@ -26,6 +26,7 @@ def blocks(name: str) -> list[str]:
 CASES = [
     *(pytest.param(name, number, id=f"{name}-{number}") for name in READMES for number in range(5)),
     pytest.param("docs/control-api.md", 0, id="control-api"),
+    pytest.param("docs/host-session.md", 0, id="host-session"),
 ]
 
 

@@ -23,6 +23,7 @@ SECRET = {
     *("DevAuth", "ChangeDevAuthKey"),
     *("ImportRSAKeyPair", "ImportECCKeyPair", "ImportSessionKey", "SetSymmKey"),
     *("GenExtRSAKey", "ExtRSAPriKeyOperation", "ExtECCDecrypt", "ExtECCSign"),
+    "RSAKeyOperation",  # the block that it deciphers may hold a session key
 }
 
 

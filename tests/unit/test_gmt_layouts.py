@@ -155,6 +155,11 @@ def application_data(order: Order, width: int) -> bytes:
     )
 
 
+def test_no_repr_tells_a_pin() -> None:
+    assert "admin" not in repr(APPLICATION)
+    assert "12345678" not in repr(APPLICATION)
+
+
 @pytest.mark.parametrize("order", ["big", "little"])
 @pytest.mark.parametrize(("width", "size"), [(32, 80), (48, 96)])
 def test_create_application(order: Order, width: int, size: int) -> None:  # G14, G2
@@ -302,6 +307,14 @@ def test_fields_in_the_other_byte_order() -> None:  # G2
 def test_a_counted_field_that_ends_early(raw: str) -> None:
     with pytest.raises(LayoutError):
         Fields(bytes.fromhex(raw)).counted()
+
+
+@pytest.mark.parametrize(("encode", "limit"), [(u16, 1 << 16), (u32, 1 << 32)])
+def test_an_integer_that_does_not_fit_its_field(encode: Callable[[int], bytes], limit: int) -> None:
+    assert encode(limit - 1) == b"\xff" * ((limit - 1).bit_length() // 8)
+    for value in (limit, -1):
+        with pytest.raises(LayoutError, match=f"{value} does not fit"):
+            encode(value)
 
 
 def test_integer_fields() -> None:  # G2

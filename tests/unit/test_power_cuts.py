@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -26,7 +26,7 @@ from emulator.hardware.storage_faulty import FaultyStorage, Phase, PowerCut
 from emulator.hardware.storage_sqlite import SqliteStorage
 from emulator.links.inproc import InProcessLink
 from emulator.profiles import load_profile
-from hostdriver.errors import CodeIncorrectError, PinIncorrectError, PinLockedError
+from hostdriver.errors import CodeIncorrectError, PinIncorrectError, PinLockedError, VerificationFailedError
 from hostdriver.gmt import Container, GmtSession, PublicKey
 from protocols.gmt import (
     ApplicationInfo,
@@ -56,7 +56,7 @@ PROFILE = changed(
     containers__rsa__bits=1024,
 )
 OLD_PIN, NEW_PIN, WRONG_PIN = PROFILE.ready_user_pin, "628318", "999111"
-ADMIN_PIN = PROFILE.pin.admin.initial
+ADMIN_PIN, DEVICE_KEY, NEW_DEVICE_KEY = PROFILE.pin.admin.initial, PROFILE.device_auth_key, bytes(range(16))
 ENCRYPTION_D = fresh_d()
 OTHER_CERTIFICATE = b"\x30\x03\x02\x01\x05"
 
@@ -79,8 +79,8 @@ class Host:
     def log_in(self) -> None:
         self.session.verify_pin(self.application, OLD_PIN)
 
-    def authenticate(self) -> None:
-        self.session.authenticate_device(PROFILE.device_auth_key)
+    def authenticate(self, key: bytes = DEVICE_KEY) -> None:
+        self.session.authenticate_device(key)
 
     def wrong_pin(self) -> None:
         with pytest.raises(PinIncorrectError):
@@ -212,6 +212,7 @@ OPERATIONS = {
     "delete application": Operation(
         lambda h: h.session.delete_application(PROFILE.application), Host.authenticate
     ),
+    "change device key": Operation(lambda h: h.session.change_device_key(DEVICE_KEY, NEW_DEVICE_KEY)),
     "set label": Operation(lambda h: h.session.set_label("new"), Host.authenticate),
 }
 
@@ -221,6 +222,7 @@ class State(NamedTuple):
 
     label: str
     applications: tuple[str, ...]
+    device_keys_that_work: tuple[bytes, ...]
     pins_that_work: tuple[str, ...] = ()
     admin_pins_that_work: tuple[str, ...] = ()
     initial: tuple[bool, ...] = ()
@@ -241,11 +243,19 @@ def works(storage: Storage, value: str, pin_type: PinType) -> bool:
     return True
 
 
+def authenticates(storage: Storage, key: bytes) -> bool:
+    with suppress(VerificationFailedError):
+        Host(copied(storage)).authenticate(key)
+        return True
+    return False
+
+
 def observe(storage: Storage) -> State:
     """Look at everything, on copies."""
     host = Host(copied(storage))
     session = host.session
-    state = State(session.device_info().label, tuple(session.applications()))
+    device_keys = tuple(key for key in (DEVICE_KEY, NEW_DEVICE_KEY) if authenticates(storage, key))
+    state = State(session.device_info().label, tuple(session.applications()), device_keys)
     if PROFILE.application not in state.applications:
         return state
     names = session.containers(host.application)
@@ -299,10 +309,10 @@ def listed_keys(storage: Storage) -> dict[tuple[str, KeyUse], PublicKey]:
     }
 
 
-def every_listed_key_works(storage: Storage, admin_pin: str) -> None:
+def every_listed_key_works(storage: Storage, admin_pin: str, device_key: bytes) -> None:
     """Once PIN and activation are put right, on a copy; pycryptodome, gmalg and libcrypto judge."""
     host = Host(copied(storage))
-    host.authenticate()
+    host.authenticate(device_key)
     for (name, use), key in listed_keys(storage).items():
         host.session.unblock_pin(host.application, admin_pin, OLD_PIN)
         host.log_in()
@@ -393,7 +403,7 @@ class Undisturbed:
         kept_containers = {name for name, *_ in state.containers}
         assert {n: k for n, k in self.keys.items() if n[0] in kept_containers}.items() <= keys.items()
         if state.admin_pins_that_work:
-            every_listed_key_works(kept, state.admin_pins_that_work[0])
+            every_listed_key_works(kept, state.admin_pins_that_work[0], state.device_keys_that_work[0])
 
 
 @pytest.fixture(params=OPERATIONS)

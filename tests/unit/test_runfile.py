@@ -53,7 +53,9 @@ def test_a_key_without_a_panel_and_one_of_before_there_were_any() -> None:
     assert (bare.panel, bare.token) == (None, None)
     assert RunFile.decode(bare.encode()) == bare
     older = {
-        name: value for name, value in json.loads(bare.encode()).items() if name not in ("panel", "token", "dialect")
+        name: value
+        for name, value in json.loads(bare.encode()).items()
+        if name not in ("panel", "token", "dialect")
     }
     assert RunFile.decode(json.dumps(older).encode()) == bare
 

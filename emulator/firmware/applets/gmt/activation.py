@@ -10,7 +10,7 @@ import hmac
 import json
 from dataclasses import asdict, dataclass
 
-from emulator.firmware.applets.gmt.table import Call, Need, Table
+from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
 from emulator.firmware.catalogue import Container
 from emulator.firmware.confirm import Ask, Waiting
 from emulator.firmware.core import Core
@@ -23,7 +23,6 @@ from protocols.sw import SW
 
 TABLE = Table()
 
-_TWO_HANDLES = 4
 _MAX_TRIES = 15
 
 
@@ -42,7 +41,7 @@ class _Record:
     Need.APPLICATION,
     Need.CONTAINER,
     p1=tuple(ActivationAction),
-    lc=(_TWO_HANDLES, None),
+    lc=(2 * HANDLE, None),
     answers=(
         SW.WRONG_LENGTH,
         SW.WRONG_DATA,

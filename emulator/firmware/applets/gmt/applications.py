@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.firmware.applets.gmt.pins import acceptable, is_initial
-from emulator.firmware.applets.gmt.table import Call, Need, Table
+from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
 from emulator.firmware.catalogue import Application
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
@@ -13,7 +13,6 @@ from protocols.sw import SW
 
 TABLE = Table()
 
-_HANDLE = 2
 _MAX_TRIES = 15  # a status word 63Cx has one nibble for them
 _MAX_APPLICATIONS = 16
 """How many applications a key holds (assumed)."""
@@ -104,7 +103,7 @@ def open_application(core: Core, call: Call) -> bytes:
     ).encode(core.dialect)
 
 
-@TABLE.command(Ins.CLOSE_APPLICATION, Need.APPLICATION, lc=_HANDLE)
+@TABLE.command(Ins.CLOSE_APPLICATION, Need.APPLICATION, lc=HANDLE)
 def close_application(core: Core, call: Call) -> bytes:
     """CloseApplication: its handles die, and its login unless the profile keeps it until removal (E8)."""
     core.session.close_application(call.application)

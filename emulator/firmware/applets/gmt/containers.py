@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from emulator.firmware.applets.gmt.table import Call, Need, Table
-from emulator.firmware.catalogue import Container
+from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
+from emulator.firmware.catalogue import Application, Container
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
 from protocols.fields import Fields, LayoutError, encode_names, parse_name, u32
@@ -12,8 +12,6 @@ from protocols.sw import SW
 
 TABLE = Table()
 
-_HANDLE = 2
-_TWO_HANDLES = 4
 _MANAGE = (Need.APPLICATION, Need.USER_PIN, Need.ISSUER_OR_PIN_CHANGED)
 _MANAGE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.ISSUER_OR_PIN_CHANGED)
 
@@ -35,7 +33,7 @@ def _by_name(call: Call) -> Container:
 @TABLE.command(
     Ins.CREATE_CONTAINER,
     *_MANAGE,
-    lc=(_HANDLE + 1, None),
+    lc=(HANDLE + 1, None),
     answers=(SW.WRONG_LENGTH, SW.WRONG_DATA, SW.ALREADY_EXISTS, SW.NO_ROOM),
 )
 def create_container(core: Core, call: Call) -> bytes:
@@ -56,27 +54,27 @@ def create_container(core: Core, call: Call) -> bytes:
 
 
 @TABLE.command(
-    Ins.OPEN_CONTAINER, Need.APPLICATION, lc=(_HANDLE + 1, None), answers=(SW.WRONG_DATA, SW.NOT_FOUND)
+    Ins.OPEN_CONTAINER, Need.APPLICATION, lc=(HANDLE + 1, None), answers=(SW.WRONG_DATA, SW.NOT_FOUND)
 )
 def open_container(core: Core, call: Call) -> bytes:
     """OpenContainer: its handle."""
     return core.session.open_container(_by_name(call), call.application)
 
 
-@TABLE.command(Ins.CLOSE_CONTAINER, Need.APPLICATION, Need.CONTAINER, lc=_TWO_HANDLES)
+@TABLE.command(Ins.CLOSE_CONTAINER, Need.APPLICATION, Need.CONTAINER, lc=2 * HANDLE)
 def close_container(core: Core, call: Call) -> bytes:
     """CloseContainer: its handle dies."""
     core.session.close_container(call.application, call.container.name)
     return b""
 
 
-@TABLE.command(Ins.ENUM_CONTAINER, Need.APPLICATION, lc=_HANDLE)
+@TABLE.command(Ins.ENUM_CONTAINER, Need.APPLICATION, lc=HANDLE)
 def enum_container(core: Core, call: Call) -> bytes:
     """EnumContainer: the names."""
     return encode_names(call.application.containers)
 
 
-@TABLE.command(Ins.DELETE_CONTAINER, *_MANAGE, lc=(_HANDLE + 1, None), answers=(SW.WRONG_DATA, SW.NOT_FOUND))
+@TABLE.command(Ins.DELETE_CONTAINER, *_MANAGE, lc=(HANDLE + 1, None), answers=(SW.WRONG_DATA, SW.NOT_FOUND))
 def delete_container(core: Core, call: Call) -> bytes:
     """DeleteContainer: with its keys and certificates."""
     container = _by_name(call)
@@ -87,7 +85,7 @@ def delete_container(core: Core, call: Call) -> bytes:
 
 
 @TABLE.command(
-    Ins.GET_CONTAINER_INFO, Need.APPLICATION, lc=(_HANDLE + 1, None), answers=(SW.WRONG_DATA, SW.NOT_FOUND)
+    Ins.GET_CONTAINER_INFO, Need.APPLICATION, lc=(HANDLE + 1, None), answers=(SW.WRONG_DATA, SW.NOT_FOUND)
 )
 def get_container_info(core: Core, call: Call) -> bytes:
     """GetContainerInfo: what it holds, by name."""
@@ -105,7 +103,7 @@ def get_container_info(core: Core, call: Call) -> bytes:
 @TABLE.command(
     Ins.IMPORT_CERTIFICATE,
     *_MANAGE_KEYS,
-    lc=(_TWO_HANDLES + 5, None),
+    lc=(2 * HANDLE + 5, None),
     answers=(SW.WRONG_LENGTH, SW.WRONG_DATA, SW.KEY_NOT_FOUND, SW.NO_ROOM),
 )
 def import_certificate(core: Core, call: Call) -> bytes:
@@ -121,15 +119,22 @@ def import_certificate(core: Core, call: Call) -> bytes:
     if not call.container.bits(KeyUse(use)):
         raise Refused(SW.KEY_NOT_FOUND)
     path = call.container.certificate(sign=use == KeyUse.SIGN)
-    stored = core.catalogue.certificate_count.get(call.application.id, 0)
-    if not core.catalogue.has(path) and stored >= call.application.max_certificates:
-        raise Refused(SW.NO_ROOM)
+    _check_room(core, call.application, path, len(certificate))
     with core.change() as transaction:
         transaction.put(path, certificate)
         if use == KeyUse.SIGN:
             transaction.delete(call.container.activation)
             transaction.delete(call.container.activated_mark)
     return b""
+
+
+def _check_room(core: Core, application: Application, path: str, size: int) -> None:
+    old = core.catalogue.read(path)
+    stored = core.catalogue.certificate_count.get(application.id, 0)
+    if old is None and stored >= application.max_certificates:
+        raise Refused(SW.NO_ROOM)
+    if size > core.catalogue.free_space() + len(old or b""):
+        raise Refused(SW.NO_ROOM)
 
 
 def _is_one_der_sequence(raw: bytes) -> bool:
@@ -148,7 +153,7 @@ def _is_one_der_sequence(raw: bytes) -> bool:
     Need.APPLICATION,
     Need.CONTAINER,
     p1=tuple(KeyUse),
-    lc=_TWO_HANDLES,
+    lc=2 * HANDLE,
     answers=(SW.KEY_NOT_FOUND,),
 )
 def export_certificate(core: Core, call: Call) -> bytes:

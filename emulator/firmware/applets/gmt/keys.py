@@ -35,7 +35,6 @@ from protocols.sw import SW
 
 TABLE = Table()
 
-_TWO_HANDLES = 2 * HANDLE
 _MANAGE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.ISSUER_OR_PIN_CHANGED)
 _USE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.PIN_CHANGED)
 _NOT_MADE = (SW.WRONG_DATA, SW.FUNCTION_NOT_SUPPORTED, SW.ALREADY_EXISTS, SW.CONDITIONS_NOT_SATISFIED)
@@ -50,7 +49,7 @@ _NOT_IMPORTED = (
 _OPERATION_PAIRS = {p1: use for use, p1 in RSA_OPERATION_P1.items()}
 
 
-@TABLE.command(Ins.GENERATE_RSA_KEY_PAIR, *_MANAGE_KEYS, p1=(0, 1), lc=_TWO_HANDLES + 2, answers=_NOT_MADE)
+@TABLE.command(Ins.GENERATE_RSA_KEY_PAIR, *_MANAGE_KEYS, p1=(0, 1), lc=2 * HANDLE + 2, answers=_NOT_MADE)
 def generate_rsa_key_pair(core: Core, call: Call) -> bytes:
     """GenerateRSAKeyPair: the signature pair; a pair that is there is never overwritten (C9). Hosts differ on P1."""
     bits = Fields(call.body, core.dialect).number(2)
@@ -64,7 +63,7 @@ def generate_rsa_key_pair(core: Core, call: Call) -> bytes:
     return public.encode_modulus() + u32(public.e, core.dialect)
 
 
-@TABLE.command(Ins.GEN_ECC_KEY_PAIR, *_MANAGE_KEYS, lc=_TWO_HANDLES + 4, answers=_NOT_MADE)
+@TABLE.command(Ins.GEN_ECC_KEY_PAIR, *_MANAGE_KEYS, lc=2 * HANDLE + 4, answers=_NOT_MADE)
 def gen_ecc_key_pair(core: Core, call: Call) -> bytes:
     """GenECCKeyPair: the SM2 signature pair; answers X ‖ Y."""
     if Fields(call.body, core.dialect).number(4) != sm2.BITS:
@@ -88,7 +87,7 @@ def _check_free(core: Core, container: Container, wanted: ContainerType) -> None
 
 
 @TABLE.command(
-    Ins.IMPORT_RSA_KEY_PAIR, *_MANAGE_KEYS, lc=(_TWO_HANDLES + 1, None), answers=_NOT_IMPORTED, secret=True
+    Ins.IMPORT_RSA_KEY_PAIR, *_MANAGE_KEYS, lc=(2 * HANDLE + 1, None), answers=_NOT_IMPORTED, secret=True
 )
 def import_rsa_key_pair(core: Core, call: Call) -> bytes:
     """ImportRSAKeyPair: the encryption pair, wrapped under the signature pair; one that is there stays (C9)."""
@@ -104,7 +103,7 @@ def import_rsa_key_pair(core: Core, call: Call) -> bytes:
 
 
 @TABLE.command(
-    Ins.IMPORT_ECC_KEY_PAIR, *_MANAGE_KEYS, lc=(_TWO_HANDLES + 1, None), answers=_NOT_IMPORTED, secret=True
+    Ins.IMPORT_ECC_KEY_PAIR, *_MANAGE_KEYS, lc=(2 * HANDLE + 1, None), answers=_NOT_IMPORTED, secret=True
 )
 def import_ecc_key_pair(core: Core, call: Call) -> bytes:
     """ImportECCKeyPair: the SM2 encryption pair, enveloped for the signature pair; one that is there stays (C9)."""
@@ -132,7 +131,7 @@ def _check_import(core: Core, container: Container, kind: ContainerType, algorit
     Need.APPLICATION,
     Need.CONTAINER,
     p1=tuple(KeyUse),
-    lc=_TWO_HANDLES,
+    lc=2 * HANDLE,
     answers=(SW.KEY_NOT_FOUND,),
 )
 def export_public_key(core: Core, call: Call) -> bytes:
@@ -150,7 +149,7 @@ def export_public_key(core: Core, call: Call) -> bytes:
     *_USE_KEYS,
     p1=tuple(_OPERATION_PAIRS),
     p2=tuple(RsaKeyOperation),
-    lc=(_TWO_HANDLES + 1, None),
+    lc=(2 * HANDLE + 1, None),
     answers=(
         SW.WRONG_LENGTH,
         SW.WRONG_DATA,
@@ -160,6 +159,7 @@ def export_public_key(core: Core, call: Call) -> bytes:
         SW.CANCELLED,
         SW.TIMED_OUT,
     ),
+    secret=True,
 )
 def rsa_key_operation(core: Core, call: Call) -> bytes | Waiting:
     """RSAKeyOperation: bare RSA of the signature pair (P1=00) or the encryption pair (P1=01), private or public (P2).

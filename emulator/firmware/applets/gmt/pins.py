@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.firmware.applets.gmt.table import Call, Need, Table
+from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
 from emulator.firmware.catalogue import Application
 from emulator.firmware.confirm import Ask, Waiting
 from emulator.firmware.core import Core
@@ -16,13 +16,12 @@ from protocols.sw import SW
 TABLE = Table()
 
 _TYPES = tuple(PinType)
-_HANDLE = 2
-_NEW_PIN = (_HANDLE + PIN_FIELD, _HANDLE + LONG_PIN_FIELD + pin.MAC_LENGTH)
+_NEW_PIN = (HANDLE + PIN_FIELD, HANDLE + LONG_PIN_FIELD + pin.MAC_LENGTH)
 _FAILURES = (SW.NO_CHALLENGE, SW.PIN_WRONG, SW.PIN_LOCKED)
 _REFUSED_NEW_PIN = (*_FAILURES, SW.NOT_LOGGED_IN, SW.WRONG_LENGTH, SW.WRONG_DATA)
 
 
-@TABLE.command(Ins.GET_PIN_INFO, Need.APPLICATION, p2=_TYPES, lc=_HANDLE)
+@TABLE.command(Ins.GET_PIN_INFO, Need.APPLICATION, p2=_TYPES, lc=HANDLE)
 def get_pin_info(core: Core, call: Call) -> bytes:
     """GetPINInfo: tries at most, tries left, whether it is the initial PIN."""
     pin_type = PinType(call.command.p2)
@@ -34,7 +33,7 @@ def get_pin_info(core: Core, call: Call) -> bytes:
     Ins.VERIFY_PIN,
     Need.APPLICATION,
     p2=_TYPES,
-    lc=_HANDLE + pin.BLOCK_LENGTH,
+    lc=HANDLE + pin.BLOCK_LENGTH,
     answers=(*_FAILURES, SW.CANCELLED, SW.TIMED_OUT),
     secret=True,
 )
@@ -100,19 +99,24 @@ def change_pin(core: Core, call: Call) -> Waiting:
     secret=True,
 )
 def unblock_pin(core: Core, call: Call) -> bytes:
-    """UnblockPIN: a new user PIN under the administrator's; it logs nobody in."""
+    """UnblockPIN: a new user PIN under the administrator's; it logs nobody in, and a failure ends that login."""
     _check_new_pin_length(core, call)
     slot = call.application.pin_slots[PinType.ADMIN]
+    logged_in = core.session.logged_in(call.application, PinType.ADMIN)
     if _has_mac(core):
-        _check_mac(core, call, slot, _challenge(core))
-    elif not core.session.logged_in(call.application, PinType.ADMIN):
+        challenge = _challenge(core)
+        core.session.log_out(call.application, PinType.ADMIN)
+        _check_mac(core, call, slot, challenge)
+    elif not logged_in:
         raise Refused(SW.NOT_LOGGED_IN)
     _accept(core, call.application, PinType.USER, _new_pin(core, call, slot), slot, by_bank=True)
     core.session.log_out(call.application, PinType.USER)
+    if logged_in:
+        core.session.log_in(call.application, PinType.ADMIN)
     return b""
 
 
-@TABLE.command(Ins.CLEAR_SECURE_STATE, Need.APPLICATION, lc=_HANDLE)
+@TABLE.command(Ins.CLEAR_SECURE_STATE, Need.APPLICATION, lc=HANDLE)
 def clear_secure_state(core: Core, call: Call) -> bytes:
     """ClearSecureState: the application's PINs are verified no longer."""
     core.session.log_out(call.application)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
-from emulator.firmware.applets.gmt.table import Call, Need, Table
+from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
 from emulator.firmware.confirm import Waiting
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
@@ -20,7 +20,6 @@ from protocols.sw import SW
 
 TABLE = Table()
 
-_TWO_HANDLES = 4
 _INPUTS = tuple(SignInput)
 _PREPADDED = 0
 _HASH_CODES = (_PREPADDED, *HashAlgorithm)
@@ -39,7 +38,7 @@ _ON_SCREEN = (
     *_SIGN,
     p1=_INPUTS,
     p2=_HASH_CODES,
-    lc=(_TWO_HANDLES + 1, None),
+    lc=(2 * HANDLE + 1, None),
     answers=(SW.WRONG_LENGTH, *_ON_SCREEN),
 )
 def rsa_sign_data(core: Core, call: Call) -> bytes | Waiting:
@@ -81,7 +80,7 @@ def _sm2_row(core: Core, call: Call) -> Callable[[bytes], bytes] | None:
     Ins.ECC_SIGN_DATA,
     *_SIGN,
     p1=_INPUTS,
-    lc=(_TWO_HANDLES + 1, None),
+    lc=(2 * HANDLE + 1, None),
     answers=(SW.WRONG_LENGTH, *_ON_SCREEN),
     row=_sm2_row,
 )
