@@ -44,7 +44,8 @@ always answers the same status word:
 3. It is the command before once more, and a part of its answer is left: the next part. A part that is not the last
    ends in **6A9E**; a part is as long as Le and GetDevInfo's MaxApduDataLen allow; any other command drops the rest.
 4. Class 00: **6A82** for SELECT (A4), **6D00** for every other command. Class neither 80 nor 84: **6E00**.
-5. A number that is not in the tables below: **6D00**.
+5. A number that is not in the tables below: **6D00**. A command of RSA or SM2 on a model that has no such keys, as
+   GetDevInfo says: **6A81**.
 6. Class 84 where the table says 80: **6882**. Class 80 where it says 84: **6987**.
 7. P1 or P2 that is not in the table: **6A86**. Data of a length (Lc) that is not: **6700**.
 8. The command's preconditions, in the order of its row, each with its own status word.

@@ -85,3 +85,13 @@ class Ins(IntEnum):
     ACTIVATION = 0xF6
     RSA_EXPORT_HELD_KEY = 0x15C
     ECC_EXPORT_HELD_KEY = 0x180
+
+
+RSA_COMMANDS = frozenset(ins for ins in Ins if "RSA" in ins.name)
+"""What a key without RSA has not."""
+SM2_COMMANDS = frozenset(ins for ins in Ins if "ECC" in ins.name) | {
+    Ins.GENERATE_AGREEMENT_DATA,
+    Ins.GENERATE_AGREEMENT_DATA_AND_KEY,
+    Ins.GENERATE_KEY,
+}
+"""What a key without SM2 has not."""

@@ -46,3 +46,27 @@ def test_without_sm2(rig: KeyRig) -> None:
 @pytest.mark.limits(max_files=258)
 def test_how_many_files(rig: KeyRig) -> None:
     assert struct.unpack_from(">H", rig.raw("80 04 00 00 00 00 00"), 232) == (258,)
+
+
+RSA_NUMBERS = (0x52, 0x54, 0x56, 0x58, 0x5A, 0x5C, 0x5E, 0xE8, 0xEA)
+SM2_NUMBERS = (0x70, 0x72, 0x74, 0x76, 0x78, 0x7A, 0x7C, 0x7E, 0x80, 0x82, 0x84, 0x86)
+
+
+def not_supported(rig: KeyRig) -> set[int]:
+    """The numbers of the commands that the key knows and has not, whatever stands behind the number."""
+    answers = {ins: rig.status(bytes((0x80, ins, 0, 0))) for ins in range(0x100)}
+    return {ins for ins, sw in answers.items() if sw == 0x6A81}
+
+
+def test_a_usual_keys_commands(rig: KeyRig) -> None:
+    assert not_supported(rig) == set()
+
+
+@pytest.mark.limits(containers__rsa=None)
+def test_commands_without_rsa(rig: KeyRig) -> None:
+    assert not_supported(rig) == set(RSA_NUMBERS)
+
+
+@pytest.mark.profile("icbc-1g-gd")
+def test_commands_without_sm2(rig: KeyRig) -> None:
+    assert not_supported(rig) == set(SM2_NUMBERS)

@@ -171,13 +171,9 @@ for _use, _container in ((1, "empty"), (0, "sm2")):
 sent(Ins.GENERATE_RSA_KEY_PAIR, SW.WRONG_DATA, lambda k: Call(k.at("empty") + u16(512)))
 sent(Ins.GENERATE_RSA_KEY_PAIR, SW.ALREADY_EXISTS, lambda k: Call(k.at("rsa") + u16(2048)))
 sent(Ins.GENERATE_RSA_KEY_PAIR, SW.CONDITIONS_NOT_SATISFIED, lambda k: Call(k.at("sm2") + u16(2048)))
-sent(
-    Ins.GENERATE_RSA_KEY_PAIR, SW.FUNCTION_NOT_SUPPORTED, lambda k: Call(k.at("empty") + u16(2048)), "no RSA"
-)
 sent(Ins.GEN_ECC_KEY_PAIR, SW.WRONG_DATA, lambda k: Call(k.at("empty") + u32(192)))
 sent(Ins.GEN_ECC_KEY_PAIR, SW.ALREADY_EXISTS, lambda k: Call(k.at("sm2") + u32(256)))
 sent(Ins.GEN_ECC_KEY_PAIR, SW.CONDITIONS_NOT_SATISFIED, lambda k: Call(k.at("rsa") + u32(256)))
-sent(Ins.GEN_ECC_KEY_PAIR, SW.FUNCTION_NOT_SUPPORTED, lambda k: Call(k.at("empty") + u32(256)), "no SM2")
 
 # Signatures
 

@@ -24,8 +24,6 @@ KINDS: dict[str, list[Any]] = {
     "no digests": [pytest.mark.limits(ready_digest="refuse")],
     "no activation": [pytest.mark.limits(activation="bank")],
     "keypad": [pytest.mark.profile("bocom-smart-feitian")],
-    "no SM2": [pytest.mark.profile("icbc-1g-gd")],
-    "no RSA": [pytest.mark.limits(containers__rsa=None)],
     "small": [pytest.mark.limits(max_containers=3)],
     "issued": [
         pytest.mark.stage("issued"),

@@ -248,7 +248,6 @@ PUBLIC, PRIVATE = rsa_public_fields(rsa_pair()), rsa_fields(rsa_private(rsa_pair
 ODD_BITS = struct.pack(">I", 1000)
 
 external(Ins.GEN_EXT_RSA_KEY, SW.WRONG_DATA, struct.pack(">H", 512))
-sent(Ins.GEN_EXT_RSA_KEY, SW.FUNCTION_NOT_SUPPORTED, lambda k: Call(struct.pack(">H", 1024)), "no RSA")
 for _ins, _key in ((Ins.EXT_RSA_PUB_KEY_OPERATION, PUBLIC), (Ins.EXT_RSA_PRI_KEY_OPERATION, PRIVATE)):
     external(
         _ins, SW.WRONG_LENGTH, _key, _key + counted(SMALL_BLOCK) + b"\0", _key + counted(SMALL_BLOCK[1:])

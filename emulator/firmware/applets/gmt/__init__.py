@@ -21,7 +21,9 @@ from emulator.firmware.applets.gmt.table import Call, Spec, Table, prepare
 from emulator.firmware.core import Core
 from emulator.firmware.facts import CommandFacts
 from emulator.firmware.refused import Refused
+from emulator.profiles import Containers
 from protocols.apdu import Command
+from protocols.ins import RSA_COMMANDS, SM2_COMMANDS, Ins
 from protocols.sw import SW
 
 COMMANDS: dict[int, Spec] = Table()
@@ -43,17 +45,25 @@ for _module in (
     COMMANDS |= _module.TABLE
 
 
+def _lacking(containers: Containers) -> frozenset[Ins]:
+    """The commands of an algorithm that the model does not have (GetDevInfo says so)."""
+    none: frozenset[Ins] = frozenset()
+    return (none if containers.rsa else RSA_COMMANDS) | (none if containers.sm2 else SM2_COMMANDS)
+
+
 class GmtApplet:
     """Answers commands of class 80 and 84."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         numbered = ((core.dialect.number(spec.ins), spec) for spec in COMMANDS.values())
-        self._commands = {number: spec for number, spec in numbered if number is not None}
+        self._specs = {number: spec for number, spec in numbered if number is not None}
+        lacking = _lacking(core.profile.containers)
+        self._commands = {n: spec for n, spec in self._specs.items() if spec.ins not in lacking}
 
     def facts(self, ins: int) -> CommandFacts:
         """What the command of a number is called, and whether its data are secret; an unknown one's may be."""
-        spec = self._commands.get(ins)
+        spec = self._specs.get(ins)
         return CommandFacts(spec.title, spec.secret) if spec else CommandFacts(f"INS {ins:02X}", secret=True)
 
     def prepare(self, command: Command) -> tuple[Spec, Call]:
@@ -63,5 +73,6 @@ class GmtApplet:
         """
         spec = self._commands.get(command.ins)
         if spec is None:
-            raise Refused(SW.INS_NOT_SUPPORTED)
+            known = command.ins in self._specs
+            raise Refused(SW.FUNCTION_NOT_SUPPORTED if known else SW.INS_NOT_SUPPORTED)
         return spec, prepare(self._core, spec, command)

@@ -26,14 +26,12 @@ TABLE = Table()
 _NOT_VALID = (SW.WRONG_LENGTH, SW.WRONG_DATA)
 
 
-@TABLE.command(Ins.GEN_EXT_RSA_KEY, lc=2, answers=(SW.WRONG_DATA, SW.FUNCTION_NOT_SUPPORTED), secret=True)
+@TABLE.command(Ins.GEN_EXT_RSA_KEY, lc=2, answers=(SW.WRONG_DATA,), secret=True)
 def gen_ext_rsa_key(core: Core, call: Call) -> bytes:
     """GenExtRSAKey: a pair for the host, its private half in the answer; the key keeps nothing of it."""
     bits = Fields(call.body, core.dialect).number(2)
     if bits not in RSA_BITS:
         raise Refused(SW.WRONG_DATA)
-    if not core.profile.containers.rsa:
-        raise Refused(SW.FUNCTION_NOT_SUPPORTED)
     return core.secure_element.temporary_rsa(bits).encode(core.dialect)
 
 

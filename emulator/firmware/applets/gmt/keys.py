@@ -37,7 +37,7 @@ TABLE = Table()
 
 _MANAGE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.ISSUER_OR_PIN_CHANGED)
 _USE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.PIN_CHANGED)
-_NOT_MADE = (SW.WRONG_DATA, SW.FUNCTION_NOT_SUPPORTED, SW.ALREADY_EXISTS, SW.CONDITIONS_NOT_SATISFIED)
+_NOT_MADE = (SW.WRONG_DATA, SW.ALREADY_EXISTS, SW.CONDITIONS_NOT_SATISFIED)
 _NOT_IMPORTED = (
     SW.WRONG_LENGTH,
     SW.WRONG_DATA,
@@ -55,7 +55,7 @@ def generate_rsa_key_pair(core: Core, call: Call) -> bytes:
     bits = Fields(call.body, core.dialect).number(2)
     if bits not in RSA_BITS:
         raise Refused(SW.WRONG_DATA)
-    _check_free(core, call.container, ContainerType.RSA)
+    _check_free(call.container, ContainerType.RSA)
     made = replace(call.container, type=ContainerType.RSA, sign_bits=bits)
     with core.change() as transaction:
         public = core.secure_element.generate_rsa(transaction, made.sign_key, bits)
@@ -68,7 +68,7 @@ def gen_ecc_key_pair(core: Core, call: Call) -> bytes:
     """GenECCKeyPair: the SM2 signature pair; answers X ‖ Y."""
     if Fields(call.body, core.dialect).number(4) != sm2.BITS:
         raise Refused(SW.WRONG_DATA)
-    _check_free(core, call.container, ContainerType.ECC)
+    _check_free(call.container, ContainerType.ECC)
     made = replace(call.container, type=ContainerType.ECC, sign_bits=sm2.BITS)
     with core.change() as transaction:
         public = core.secure_element.generate_sm2(transaction, made.sign_key)
@@ -76,10 +76,7 @@ def gen_ecc_key_pair(core: Core, call: Call) -> bytes:
     return public.encode()
 
 
-def _check_free(core: Core, container: Container, wanted: ContainerType) -> None:
-    containers = core.profile.containers
-    if not (containers.rsa if wanted is ContainerType.RSA else containers.sm2):
-        raise Refused(SW.FUNCTION_NOT_SUPPORTED)
+def _check_free(container: Container, wanted: ContainerType) -> None:
     if container.type not in (ContainerType.EMPTY, wanted):
         raise Refused(SW.CONDITIONS_NOT_SATISFIED)
     if container.sign_bits:
