@@ -152,7 +152,7 @@ class SecretAlgorithmError(StatusError):
 class NotFoundError(StatusError):
     """6A82."""
 
-    text = N_("the key has no such application or container; see: vukey host info")
+    text = N_("the key has no such application, container or file; see: vukey host info")
     exit_code = Exit.NOT_FOUND
 
 

@@ -21,6 +21,17 @@ def pin_key(pin: bytes) -> bytes:
     return hashlib.sha1(pin.ljust(BLOCK_LENGTH, b"\0"), usedforsecurity=False).digest()[:BLOCK_LENGTH]
 
 
+def check_device_key(key: bytes) -> None:
+    """A device's key is one of SM4.
+
+    :raises ProtocolError: it has not 16 bytes.
+    """
+    if len(key) != BLOCK_LENGTH:
+        raise ProtocolError(
+            N_("an SM4 key has {expected} bytes, this one has {size}"), expected=BLOCK_LENGTH, size=len(key)
+        )
+
+
 def _sm4_ecb(key: bytes) -> Cipher[modes.ECB]:
     return Cipher(algorithms.SM4(key), modes.ECB())  # noqa: S305 - the standard's mode
 

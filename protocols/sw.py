@@ -62,7 +62,7 @@ _MEANINGS = {
     SW.MAC_WRONG: N_("the MAC is wrong"),
     SW.WRONG_DATA: N_("the command's data are wrong"),
     SW.FUNCTION_NOT_SUPPORTED: N_("the key does not support this function"),
-    SW.NOT_FOUND: N_("there is no such application or container"),
+    SW.NOT_FOUND: N_("there is no such application, container or file"),
     SW.NO_ROOM: N_("the key has no room for it"),
     SW.WRONG_P1_P2: N_("the command's parameters are wrong"),
     SW.KEY_NOT_FOUND: N_("there is no such key or certificate"),

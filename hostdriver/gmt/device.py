@@ -23,7 +23,11 @@ class DeviceCommands(Wire):
         return self.send(Ins.GEN_RANDOM, le=size)
 
     def authenticate_device(self, key: bytes) -> None:
-        """DevAuth with the device's key of 16 bytes."""
+        """DevAuth with the device's key of 16 bytes.
+
+        :raises VerificationFailedError: it is another.
+        """
+        pin.check_device_key(key)
         cryptogram = pin.device_cryptogram(key, self.random(16))
         self.send(Ins.DEV_AUTH, cryptogram, p2=DEV_AUTH_SM4)
 
@@ -32,6 +36,7 @@ class DeviceCommands(Wire):
 
         :raises VerificationFailedError: the old one is wrong.
         """
+        pin.check_device_key(new)
         self.authenticate_device(old)
         self.send_protected(Ins.CHANGE_DEV_AUTH_KEY, old, pin.encrypt_blocks(old, new), p2=DEV_AUTH_SM4)
 

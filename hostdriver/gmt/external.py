@@ -33,23 +33,23 @@ class ExternalKeyCommands(Wire):
         data = u32(key.n.bit_length(), self.dialect) + key.encode(self.dialect)
         return self.send(Ins.EXT_RSA_PRI_KEY_OPERATION, data + counted(block, self.dialect), le=ALL)
 
-    def sm2_encrypt(self, key: sm2.PublicKey, plain: bytes) -> sm2.Ciphertext:
+    def external_sm2_encrypt(self, key: sm2.PublicKey, plain: bytes) -> sm2.Ciphertext:
         """ExtECCEncrypt."""
         data = encode_point(key, self.dialect) + counted(plain, self.dialect)
         return decoded(decode_encrypted, self.send(Ins.EXT_ECC_ENCRYPT, data, le=ALL), self.dialect)
 
-    def sm2_decrypt(self, key: sm2.PrivateKey, cipher: sm2.Ciphertext) -> bytes:
+    def external_sm2_decrypt(self, key: sm2.PrivateKey, cipher: sm2.Ciphertext) -> bytes:
         """ExtECCDecrypt."""
         data = self._private(key) + encode_cipher(cipher, self.dialect)
         answer = self.send(Ins.EXT_ECC_DECRYPT, data, le=ALL)
         return decoded(lambda raw: Fields(raw, self.dialect).counted(), answer)
 
-    def sm2_sign(self, key: sm2.PrivateKey, digest: bytes) -> sm2.Signature:
+    def external_sm2_sign(self, key: sm2.PrivateKey, digest: bytes) -> sm2.Signature:
         """ExtECCSign."""
         data = self._private(key) + counted(digest, self.dialect)
         return decoded(decode_signed, self.send(Ins.EXT_ECC_SIGN, data, le=ALL), self.dialect)
 
-    def sm2_verify(self, key: sm2.PublicKey, digest: bytes, signature: sm2.Signature) -> bool:
+    def external_sm2_verify(self, key: sm2.PublicKey, digest: bytes, signature: sm2.Signature) -> bool:
         """ExtECCVerify."""
         return self.finds_good(Ins.EXT_ECC_VERIFY, encode_verification(key, digest, signature, self.dialect))
 

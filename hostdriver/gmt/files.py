@@ -59,7 +59,7 @@ class FileCommands(Wire):
 
     def write_file(self, application: ApplicationInfo, name: str, data: bytes, offset: int = 0) -> None:
         """WriteFile, in pieces: each is written whole or not at all."""
-        for start in range(0, len(data), PIECE):
+        for start in range(0, len(data) or 1, PIECE):
             piece = FilePiece(FilePlace(name, offset + start), data[start : start + PIECE])
             self.send(Ins.WRITE_FILE, application.handle + piece.encode(self.dialect))
 

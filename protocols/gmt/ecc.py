@@ -104,13 +104,6 @@ def encode_signed(signature: bytes, dialect: Dialect = DEFAULT) -> bytes:
     return (u32(sm2.BITS, dialect) if dialect.ext_signature_bits else b"") + signature
 
 
-def encode_verification(
-    key: sm2.PublicKey, digest: bytes, signature: sm2.Signature, dialect: Dialect = DEFAULT
-) -> bytes:
-    """ECCVerify's data: bits, X, Y, the digest with its length (4), r, s."""
-    return encode_point(key, dialect) + counted(digest, dialect) + signature.encode()
-
-
 def decode_signed(raw: bytes, dialect: Dialect = DEFAULT) -> sm2.Signature:
     """The same back.
 
@@ -121,6 +114,13 @@ def decode_signed(raw: bytes, dialect: Dialect = DEFAULT) -> sm2.Signature:
     if dialect.ext_signature_bits:
         _take_bits(fields)
     return sm2.Signature.parse(fields.rest())
+
+
+def encode_verification(
+    key: sm2.PublicKey, digest: bytes, signature: sm2.Signature, dialect: Dialect = DEFAULT
+) -> bytes:
+    """ECCVerify's data: bits, X, Y, the digest with its length (4), r, s."""
+    return encode_point(key, dialect) + counted(digest, dialect) + signature.encode()
 
 
 class ExportedKey(NamedTuple):

@@ -35,8 +35,8 @@ _INFINITY = _Point(1, 1, 0)
 def _tell_once() -> None:
     _log.warning(
         _(
-            "SM2 runs in Python, slowly and not in constant time: "
-            "install a C compiler, then vukey again with --no-cache-dir"  # pip keeps the wheel without the core
+            "SM2 runs in Python, slowly and not in constant time: install a C compiler and Python's headers "
+            "(python3-dev), then vukey again: pip install --force-reinstall --no-cache-dir"
         )
     )
 

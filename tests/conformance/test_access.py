@@ -6,6 +6,7 @@ import gmalg
 import pytest
 
 from hostdriver.errors import ApduFailedError, NotLoggedInError, VerificationFailedError
+from protocols.errors import ProtocolError
 from protocols.gmt import Ins
 from protocols.sw import SW
 from tests.rig.key import KeyRig
@@ -106,3 +107,13 @@ def test_what_a_host_of_that_maker_sends(rig: KeyRig, profile_dialect: str, leng
         mac = state[:4]
     assert rig.status(f"84120002 0000{16 + len(mac):02X}" + (cipher + mac).hex()) == SW.OK
     rig.session.authenticate_device(NEW_KEY)
+
+
+@pytest.mark.parametrize("size", [0, 5, 15, 17, 32])
+def test_the_host_sends_no_key_of_another_size(rig: KeyRig, size: int) -> None:
+    key = rig.profile.device_auth_key
+    with pytest.raises(ProtocolError, match="an SM4 key has 16 bytes"):
+        rig.session.authenticate_device(bytes(size))
+    with pytest.raises(ProtocolError, match="an SM4 key has 16 bytes"):
+        rig.session.change_device_key(key, bytes(size))
+    rig.session.authenticate_device(key)

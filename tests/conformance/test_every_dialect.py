@@ -175,14 +175,14 @@ def test_both_sides_of_an_agreement(rig: KeyRig, name: str) -> None:
 def test_keys_that_come_with_the_command(rig: KeyRig, name: str) -> None:
     session, d = rig.session, fresh_d()
     private = sm2.PrivateKey.from_bytes(d)
-    cipher = session.sm2_encrypt(private.public, b"plain")
+    cipher = session.external_sm2_encrypt(private.public, b"plain")
     assert sm2_unwrapped(d, cipher) == b"plain"
-    assert session.sm2_decrypt(private, sm2_wrapped(d, b"plain")) == b"plain"
+    assert session.external_sm2_decrypt(private, sm2_wrapped(d, b"plain")) == b"plain"
     digest = sm2_digest(private.public, TRANSFER)
-    signature = session.sm2_sign(private, digest)
+    signature = session.external_sm2_sign(private, digest)
     assert sm2_verifies(private.public, TRANSFER, signature)
-    assert session.sm2_verify(private.public, digest, signature)
-    assert not session.sm2_verify(private.public, digest, signature._replace(s=signature.r))
+    assert session.external_sm2_verify(private.public, digest, signature)
+    assert not session.external_sm2_verify(private.public, digest, signature._replace(s=signature.r))
 
 
 def test_a_longest_name_of_a_container(rig: KeyRig, name: str) -> None:

@@ -82,10 +82,12 @@ def test_a_public_exponent_of_another_size(rig: KeyRig) -> None:
 def test_sm2_encryption(rig: KeyRig, dialect: str) -> None:
     pair = sm2_pair()
     for plain in (b"x", bytes(32), PLAIN):
-        cipher = rig.session.sm2_encrypt(pair.public, plain)
+        cipher = rig.session.external_sm2_encrypt(pair.public, plain)
         assert pair.decrypt(cipher) == plain
         assert Sm2Key.private(pair.d).decrypt(cipher.encode_der()) == plain
-    assert rig.session.sm2_encrypt(pair.public, PLAIN) != rig.session.sm2_encrypt(pair.public, PLAIN)
+    assert rig.session.external_sm2_encrypt(pair.public, PLAIN) != rig.session.external_sm2_encrypt(
+        pair.public, PLAIN
+    )
 
 
 @every_dialect
@@ -94,15 +96,15 @@ def test_sm2_decryption(rig: KeyRig, dialect: str) -> None:
     key = sm2.PrivateKey.from_bytes(pair.d)
     for plain in (b"x", bytes(32), PLAIN):
         cipher = sm2.Ciphertext.parse(sm2_encrypted(pair.point, plain))
-        assert rig.session.sm2_decrypt(key, cipher) == plain
+        assert rig.session.external_sm2_decrypt(key, cipher) == plain
 
 
 @every_dialect
 def test_sm2_signatures(rig: KeyRig, dialect: str) -> None:
     pair, digest = sm2_pair(), secrets.token_bytes(32)
-    signature = rig.session.sm2_sign(sm2.PrivateKey.from_bytes(pair.d), digest)
+    signature = rig.session.external_sm2_sign(sm2.PrivateKey.from_bytes(pair.d), digest)
     assert Sm2Key.public(pair.point).verify(digest, der(signature))
-    assert rig.session.sm2_sign(sm2.PrivateKey.from_bytes(pair.d), digest) != signature
+    assert rig.session.external_sm2_sign(sm2.PrivateKey.from_bytes(pair.d), digest) != signature
 
 
 @every_dialect
@@ -110,9 +112,9 @@ def test_sm2_verification(rig: KeyRig, dialect: str) -> None:
     pair, digest = sm2_pair(), secrets.token_bytes(32)
     fields = DSASignature.load(Sm2Key.private(pair.d).sign(digest)).native
     signature = sm2.Signature(fields["r"], fields["s"])
-    assert rig.session.sm2_verify(pair.public, digest, signature)
-    assert not rig.session.sm2_verify(pair.public, digest[::-1], signature)
-    assert not rig.session.sm2_verify(sm2_pair().public, digest, signature)
+    assert rig.session.external_sm2_verify(pair.public, digest, signature)
+    assert not rig.session.external_sm2_verify(pair.public, digest[::-1], signature)
+    assert not rig.session.external_sm2_verify(sm2_pair().public, digest, signature)
     assert rig.session.verify_sm2(pair.public, digest, signature)
     assert not rig.session.verify_sm2(pair.public, digest[::-1], signature)
 

@@ -213,3 +213,12 @@ def test_every_makers_keys(rig: KeyRig, dialect: str) -> None:
     application = a_file(rig, "n" * 32)
     rig.session.write_file(application, "n" * 32, TEXT)
     assert rig.session.read_file(application, "n" * 32, 0x0102) == (TEXT + bytes(3000))[0x0102:3000]
+
+
+def test_writing_nothing_asks_the_key_all_the_same(rig: KeyRig) -> None:
+    application = rig.log_in()
+    with pytest.raises(NotFoundError):
+        rig.session.write_file(application, "nobody", b"")
+    rig.session.create_file(application, "file", 3, Rights.USER, Rights.USER)
+    rig.session.write_file(application, "file", b"")
+    assert rig.session.read_file(application, "file") == bytes(3)
