@@ -114,18 +114,13 @@ class Card:
             result = spec.handler(self._core, call)
             if not isinstance(result, bytes):
                 return self._start(command, result)
-            if len(result) > self._room(command):
-                return self._pieces(command, result)
-            if spec.row:
-                self._expect_again(apdu, command, spec.row(self._core, call))
-            return result + _OK
+            if len(result) <= self._piece and (command.le is None or len(result) <= command.le):
+                if spec.row:
+                    self._expect_again(apdu, command, spec.row(self._core, call))
+                return result + _OK
+            return self._pieces(command, result)
         except (Refused, StateError) as failure:
             return self._failed(failure)
-
-    def _room(self, command: Command) -> int:
-        """The longest answer that goes out in one piece: what the host takes and one APDU holds."""
-        piece, le = self._piece, command.le
-        return piece if le is None or le > piece else le
 
     def _expect_again(self, apdu: bytes, command: Command, answer: Callable[[bytes], bytes] | None) -> None:
         """The same once more would be parsed and checked for nothing."""
@@ -169,7 +164,7 @@ class Card:
 
     def _pieces(self, command: Command, data: bytes) -> bytes:
         """As much as the host takes and one APDU holds; 6A9E says that more remains."""
-        room = self._room(command)
+        room = self._piece if command.le is None else min(command.le, self._piece)
         if len(data) <= room:
             return data + _OK
         self._chain = (command, data[room:])
