@@ -27,7 +27,9 @@ class EmulatedKey:
         self.profile = made.wanted.profile
         self.serial = made.serial
         self.user_pin = made.wanted.user_pin
-        self.certificates: Mapping[str, bytes] = made.issued.certificates if made.issued else {}
+        issued = made.issued
+        self.certificates: Mapping[str, bytes] = issued.certificates if issued else {}
+        self.exchange_certificates: Mapping[str, bytes] = issued.exchange_certificates if issued else {}
         self.activation_code = made.issued.activation_code if made.issued else None
         self.device = made.device(ManualClock())
         shared = SharedKey(self.device)

@@ -115,7 +115,8 @@ class Key:
     """The fixture `key`.
 
     ``target`` is inproc, socket, vpcd or pcsc; ``device`` the emulated device behind it, None over pcsc;
-    ``certificates`` (DER, by container) and ``activation_code`` what the bank knows of it.
+    ``certificates``, ``exchange_certificates`` (the other half of a double certificate; DER, by container) and
+    ``activation_code`` what the bank knows of it.
     """
 
     def __init__(self, side: EmulatedKey | RealKey, goldens: Callable[[], Goldens]) -> None:
@@ -126,6 +127,7 @@ class Key:
         self.stage = side.wanted.stage.value
         self.device = side.device
         self.certificates = side.certificates
+        self.exchange_certificates = side.exchange_certificates
         self.activation_code = side.activation_code
         self.recorder: Recorder = side.recorder
         self.operator: Operator = side.operator

@@ -27,6 +27,7 @@ from hostdriver.transport.pcsc import PcscTransport, readers_with_a_card, wait_f
 from hostdriver.transport.unix_socket import run_files
 from protocols.dialect import dialect_named
 from protocols.errors import VukeyError
+from protocols.gmt import KeyUse
 from protocols.i18n import N_
 from protocols.runfile import run_directory
 from protocols.sw import SW
@@ -156,6 +157,7 @@ class RealKey:
         self._guards: list[Guard] = []
         self.recorder = SeenRecorder(self.operator, self._records)
         self.certificates: Mapping[str, bytes] = {}
+        self.exchange_certificates: Mapping[str, bytes] = {}
         self.activation_code: str | None = None
         self.plugged = True
         self._reader = options.find_reader()
@@ -250,7 +252,8 @@ class RealKey:
                 why = self._differs(session)
             if why:
                 skip(why)
-            self.certificates = self._read_certificates(session)
+            self.certificates = self._read_certificates(session, KeyUse.SIGN)
+            self.exchange_certificates = self._read_certificates(session, KeyUse.EXCHANGE)
             left = self._tries_left(session)
         if left is not None and left <= self._allowance.tries and wanted.pin_left is None:
             skip(
@@ -290,15 +293,15 @@ class RealKey:
         containers = [session.open_container(application, name) for name in names]
         return all(session.activation_status(container)[0] for container in containers)
 
-    def _read_certificates(self, session: GmtSession) -> dict[str, bytes]:
+    def _read_certificates(self, session: GmtSession, use: KeyUse) -> dict[str, bytes]:
         if not self._has_application(session):
             return {}
         application = session.open_application(self.profile.application)
         containers = (session.open_container(application, name) for name in session.containers(application))
         return {
-            container.name: session.export_certificate(container)
+            container.name: session.export_certificate(container, use=use)
             for container in containers
-            if session.container_info(application, container.name).sign_certificate
+            if session.container_info(application, container.name).has_certificate(use)
         }
 
     def _tries_left(self, session: GmtSession) -> int | None:

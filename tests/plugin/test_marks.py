@@ -16,6 +16,8 @@ from vukey_testing.states import made, wanted
 EVERY = """
 from cryptography import x509
 
+from protocols.gmt import KeyUse
+
 def facts(key):
     (application,) = key.device.inspect()
     return application.user_pin, {container.activated for container in application.containers}
@@ -87,6 +89,8 @@ def test_certificates_are_real(key, session):
     container = log_in(key, session)
     certificate = session.export_certificate(container)
     assert certificate == key.certificates["SM2-SIGN"]
+    other_half = session.export_certificate(container, use=KeyUse.EXCHANGE)
+    assert {"SM2-SIGN": other_half} == dict(key.exchange_certificates)
     subject = x509.load_der_x509_certificate(key.certificates["RSA-SIGN"]).subject.rfc4514_string()
     assert key.serial in subject
 

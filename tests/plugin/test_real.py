@@ -182,6 +182,8 @@ def test_pulled_out(key, session):
 
 def test_what_is_known(key, screen):
     assert list(key.certificates) == ["RSA-SIGN", "SM2-SIGN"]
+    assert list(key.exchange_certificates) == ["SM2-SIGN"]
+    assert key.exchange_certificates["SM2-SIGN"] != key.certificates["SM2-SIGN"]
     assert (key.target, key.device, key.token) == ("pcsc", None, "pcsc:Virtual PCD 00 00")
     assert screen.now.kind.value in ("off", "idle")
     assert {record.name for record in key.recorder.apdus()} >= {"GetDevInfo"}
