@@ -68,7 +68,7 @@ def open_session(spec: str | None, dialect: str | None = None) -> GmtSession:
     wanted = _named(dialect) if dialect else None
     session = GmtSession(_open(spec))
     try:
-        session.dialect = wanted or _dialect_of(session.device_info().serial)
+        session.dialect = wanted or _dialect_of(session)
     except BaseException:
         session.transport.close()
         raise
@@ -82,9 +82,10 @@ def _named(dialect: str) -> Dialect:
         raise TokenError(error.message, **error.values) from None
 
 
-def _dialect_of(serial: str) -> Dialect:
-    """A virtual key's, by whatever way it was reached."""
-    return next((dialect_named(key.dialect) for key in run_files() if key.serial == serial), DEFAULT)
+def _dialect_of(session: GmtSession) -> Dialect:
+    """A virtual key's, by whatever way it was reached; the key is asked only if one of them has its own."""
+    own = {key.serial: key.dialect for key in run_files() if key.dialect != DEFAULT.name}
+    return dialect_named(own.get(session.device_info().serial, DEFAULT.name)) if own else DEFAULT
 
 
 def _open(spec: str | None) -> Transport:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from protocols.dialect import DEFAULT, Dialect
 from protocols.errors import ProtocolError
 from protocols.i18n import N_
+from protocols.sm4 import encrypt_blocks
 
 CHALLENGE_LENGTH = 8
 MAC_LENGTH = 4
@@ -19,33 +20,6 @@ BLOCK_LENGTH = 16
 def pin_key(pin: bytes) -> bytes:
     """The 16-byte key of a PIN: the head of SHA-1 over the PIN, zero-padded to at least 16 bytes."""
     return hashlib.sha1(pin.ljust(BLOCK_LENGTH, b"\0"), usedforsecurity=False).digest()[:BLOCK_LENGTH]
-
-
-def check_device_key(key: bytes) -> None:
-    """A device's key is one of SM4.
-
-    :raises ProtocolError: it has not 16 bytes.
-    """
-    if len(key) != BLOCK_LENGTH:
-        raise ProtocolError(
-            N_("an SM4 key has {expected} bytes, this one has {size}"), expected=BLOCK_LENGTH, size=len(key)
-        )
-
-
-def _sm4_ecb(key: bytes) -> Cipher[modes.ECB]:
-    return Cipher(algorithms.SM4(key), modes.ECB())  # noqa: S305 - the standard's mode
-
-
-def encrypt_blocks(key: bytes, plain: bytes) -> bytes:
-    """SM4-ECB over whole 16-byte blocks."""
-    encryptor = _sm4_ecb(key).encryptor()
-    return encryptor.update(plain) + encryptor.finalize()
-
-
-def decrypt_blocks(key: bytes, cipher: bytes) -> bytes:
-    """SM4-ECB, the other way."""
-    decryptor = _sm4_ecb(key).decryptor()
-    return decryptor.update(cipher) + decryptor.finalize()
 
 
 def verify_cryptogram(key: bytes, challenge: bytes, pin_block: Literal[1, 2] = 1) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from emulator.control.journal import ApduRecord
 from emulator.firmware.applets.gmt import COMMANDS
 from hostdriver.transport import Transport
-from protocols import pin
+from protocols import pin, sm4
 from protocols.apdu import ApduError, Command, encode_command, parse_command, parse_response
 from protocols.dialect import Dialect
 from protocols.gmt import (
@@ -325,7 +325,7 @@ def _known(command: Command, dialect: Dialect) -> Ins | None:
 
 def _deciphered(known: str, enciphered: bytes) -> bytes:
     """A new PIN that was enciphered under one that we know."""
-    return pin.decrypt_blocks(pin.pin_key(known.encode()), enciphered).rstrip(b"\0")
+    return sm4.decrypt_blocks(pin.pin_key(known.encode()), enciphered).rstrip(b"\0")
 
 
 def _is_pin(plain: bytes) -> bool:

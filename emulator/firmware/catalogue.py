@@ -62,9 +62,9 @@ class Container:
         """The secure element's slot of the encryption pair."""
         return f"{self.path}/exchange"
 
-    def certificate(self, *, sign: bool) -> str:
-        """Where the certificate lies."""
-        return f"{self.path}/cert/{'sign' if sign else 'exchange'}"
+    def certificate(self, use: KeyUse) -> str:
+        """Where a pair's certificate lies."""
+        return f"{self.path}/cert/{use.name.lower()}"
 
     @property
     def activation(self) -> str:

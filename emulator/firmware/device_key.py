@@ -6,7 +6,7 @@ import hmac
 
 from emulator.firmware.refused import Refused
 from emulator.hardware.storage import Storage, Transaction
-from protocols import pin
+from protocols import pin, sm4
 from protocols.dialect import Dialect
 from protocols.sw import SW
 
@@ -37,7 +37,7 @@ class DeviceKey:
         body, mac = data[:end], data[end:]
         if not hmac.compare_digest(pin.line_mac(self._key, challenge, header, body, self._dialect), mac):
             raise Refused(SW.MAC_WRONG)
-        return pin.decrypt_blocks(self._key, body)
+        return sm4.decrypt_blocks(self._key, body)
 
     def put(self, transaction: Transaction, new: bytes) -> None:
         """Store another key."""

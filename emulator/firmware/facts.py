@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from emulator.firmware.catalogue import Application, Container
 from emulator.firmware.core import Core
-from protocols.gmt import ContainerType, PinType
+from protocols.gmt import ContainerType, KeyUse, PinType
 
 _TYPES = {ContainerType.EMPTY: "empty", ContainerType.RSA: "rsa", ContainerType.ECC: "sm2"}
 
@@ -80,9 +80,9 @@ def _container(core: Core, container: Container) -> ContainerFacts:
         container.name,
         _TYPES[container.type],
         container.sign_bits,
-        core.catalogue.has(container.certificate(sign=True)),
+        core.catalogue.has(container.certificate(KeyUse.SIGN)),
         container.exchange_bits,
-        core.catalogue.has(container.certificate(sign=False)),
+        core.catalogue.has(container.certificate(KeyUse.EXCHANGE)),
         core.is_activated(container),
         json.loads(record)["left"] if record else None,
     )

@@ -20,7 +20,7 @@ from emulator.firmware import rsa_numbers
 from emulator.firmware.refused import Refused
 from emulator.hardware.entropy import Entropy
 from emulator.hardware.storage import Storage, Transaction
-from protocols import pin, sm2
+from protocols import pin, sm2, sm4
 from protocols.dialect import Dialect
 from protocols.gmt import RSA_BITS, RSA_EXPONENT, RsaPrivateKey, RsaPublicKey, WrappedRsaPair
 from protocols.hashing import HASHES
@@ -104,7 +104,7 @@ class SecureElement:
 
     def decipher(self, slot: str, cipher: bytes) -> bytes:
         """A new PIN that was enciphered under the slot's."""
-        return pin.decrypt_blocks(bytes.fromhex(self._pin(slot).key), cipher)
+        return sm4.decrypt_blocks(bytes.fromhex(self._pin(slot).key), cipher)
 
     def restore_tries(self, slot: str) -> None:
         """Give a PIN all its tries back, in a transaction of its own."""
@@ -152,7 +152,7 @@ class SecureElement:
         key = self.decrypt_rsa(wrapping, pair.wrapped_key)
         if len(key) != pin.BLOCK_LENGTH or len(pair.encrypted) % pin.BLOCK_LENGTH:
             raise Refused(SW.WRONG_DATA)
-        return self._put_rsa(transaction, slot, _parsed_rsa(pin.decrypt_blocks(key, pair.encrypted)))
+        return self._put_rsa(transaction, slot, _parsed_rsa(sm4.decrypt_blocks(key, pair.encrypted)))
 
     def import_sm2(
         self, transaction: Transaction, slot: str, wrapping: str, enveloped: sm2.EnvelopedKey

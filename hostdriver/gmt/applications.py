@@ -5,7 +5,7 @@ from __future__ import annotations
 from hostdriver.errors import ApduFailedError, NewPinRefusedError
 from hostdriver.gmt.device import DeviceCommands
 from hostdriver.gmt.wire import ALL, decoded
-from protocols import pin
+from protocols import pin, sm4
 from protocols.fields import decode_names
 from protocols.gmt import (
     LONG_PIN_FIELD,
@@ -82,7 +82,7 @@ class ApplicationCommands(DeviceCommands):
         """A new PIN under the one that opens the command; its type is P2 of ChangePIN, and UnblockPIN's 0 (G6)."""
         key, new_pin = pin.pin_key(opener.encode()), new.encode()
         width = PIN_FIELD if len(new_pin) <= PIN_FIELD else LONG_PIN_FIELD
-        body = application.handle + pin.encrypt_blocks(key, pin.padded_pin(new_pin, width))
+        body = application.handle + sm4.encrypt_blocks(key, pin.padded_pin(new_pin, width))
         if self.dialect.line_mac == "none":
             self.verify_pin(application, opener, opens)  # without a MAC a wrong one would pass unnoticed
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hostdriver.gmt.wire import ALL, Wire, decoded
-from protocols import pin
+from protocols import pin, sm4
 from protocols.gmt import CLA_MAC, DEV_AUTH_SM4, DeviceInfo, Ins
 
 
@@ -27,7 +27,7 @@ class DeviceCommands(Wire):
 
         :raises VerificationFailedError: it is another.
         """
-        pin.check_device_key(key)
+        sm4.check_key(key)
         cryptogram = pin.device_cryptogram(key, self.random(16))
         self.send(Ins.DEV_AUTH, cryptogram, p2=DEV_AUTH_SM4)
 
@@ -36,9 +36,9 @@ class DeviceCommands(Wire):
 
         :raises VerificationFailedError: the old one is wrong.
         """
-        pin.check_device_key(new)
+        sm4.check_key(new)
         self.authenticate_device(old)
-        self.send_protected(Ins.CHANGE_DEV_AUTH_KEY, old, pin.encrypt_blocks(old, new), p2=DEV_AUTH_SM4)
+        self.send_protected(Ins.CHANGE_DEV_AUTH_KEY, old, sm4.encrypt_blocks(old, new), p2=DEV_AUTH_SM4)
 
     def send_protected(self, ins: Ins, key: bytes, data: bytes, p2: int) -> None:
         """A command of class 84 under a fresh challenge: the data and their MAC (G10)."""

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from protocols.i18n import N_
 from protocols.sm2.arithmetic import ARITHMETIC
 from protocols.sm2.curve import SIZE, Sm2Error
-from protocols.sm2.der import SM2Cipher, read
 from protocols.sm2.keys import PrivateKey, PublicKey, sm3
 
 LIMIT = 0xFFFF
@@ -52,6 +51,8 @@ class Ciphertext(NamedTuple):
 
         :raises Sm2Error: not that in DER, C1 is no point of the curve, or hash or data are missing.
         """
+        from protocols.sm2.der import SM2Cipher, read  # asn1crypto loads slowly: only who needs DER waits
+
         return cls.from_asn1(read(SM2Cipher, der, _DER_LIMIT))
 
     @classmethod
@@ -80,6 +81,8 @@ class Ciphertext(NamedTuple):
 
     def encode_der(self) -> bytes:
         """SM2Cipher (GB/T 35276 §7.2)."""
+        from protocols.sm2.der import SM2Cipher
+
         return bytes(SM2Cipher(self.to_asn1()).dump())
 
     def to_asn1(self) -> dict[str, Any]:

@@ -5,16 +5,14 @@ The private key is under SM4-ECB without padding; that SM4 key is encrypted for 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
-
-from asn1crypto.core import Null
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from protocols.i18n import N_
 from protocols.sm2.curve import SIZE, Sm2Error
-from protocols.sm2.der import SM2EnvelopedKey, read
 from protocols.sm2.encryption import Ciphertext, decrypt, encrypt
 from protocols.sm2.keys import PrivateKey, PublicKey
+from protocols.sm4 import Sm4KeyError, decrypt_blocks, encrypt_blocks
 
 SM4_ECB = 0x00000401
 """GM/T 0016's code of the one cipher that can be opened: the others, SM1 and SSF33, are secret."""
@@ -32,7 +30,6 @@ _WRITTEN = {code: identifier for identifier, code in _IDENTIFIERS.items()}
 
 _NOT_ECB = N_("the enveloped SM2 key is not under a block cipher in ECB mode, without padding")
 _UNCOMPRESSED = b"\x04"
-_KEY_SIZE = 16
 _DER_LIMIT = 512  # with a symmetric key of 16 bytes there are at most 244
 
 
@@ -56,6 +53,8 @@ class EnvelopedKey(NamedTuple):
 
         :raises Sm2Error: not that in DER, an unknown cipher, no point of the curve, or a private key of another length.
         """
+        from protocols.sm2.der import SM2EnvelopedKey, read
+
         fields = read(SM2EnvelopedKey, der, _DER_LIMIT)
         algorithm = _IDENTIFIERS.get(fields["algorithm"]["algorithm"])
         if algorithm is None or len(fields["encrypted"]) != SIZE:
@@ -68,6 +67,10 @@ class EnvelopedKey(NamedTuple):
 
         :raises Sm2Error: under no cipher that has an identifier.
         """
+        from asn1crypto.core import Null
+
+        from protocols.sm2.der import SM2EnvelopedKey
+
         identifier = _WRITTEN.get(self.algorithm)
         if identifier is None:
             raise Sm2Error(_NOT_ECB)
@@ -93,11 +96,9 @@ def wrap(private: PrivateKey, to: PublicKey, key: bytes, nonce: bytes) -> Envelo
     :returns: None when this nonce of 32 bytes cannot be used (see `encrypt`): take another.
     :raises Sm2Error: the receiver's key is no point of the curve, or the SM4 key has not 16 bytes.
     """
-    encryptor = _sm4(key).encryptor()
+    encrypted = _under(key, encrypt_blocks, private.encode())
     wrapped = encrypt(to, key, nonce)
-    if wrapped is None:
-        return None
-    return EnvelopedKey(SM4_ECB, wrapped, private.public, encryptor.update(private.encode()))
+    return None if wrapped is None else EnvelopedKey(SM4_ECB, wrapped, private.public, encrypted)
 
 
 def unwrap(enveloped: EnvelopedKey, signature_key: PrivateKey) -> PrivateKey:
@@ -107,16 +108,16 @@ def unwrap(enveloped: EnvelopedKey, signature_key: PrivateKey) -> PrivateKey:
     """
     if enveloped.algorithm != SM4_ECB:
         raise Sm2Error(N_("only a key enveloped with SM4-ECB can be opened: SM1 and SSF33 are secret"))
-    decryptor = _sm4(decrypt(signature_key, enveloped.wrapped)).decryptor()
-    private = PrivateKey.from_bytes(decryptor.update(enveloped.encrypted))
+    key = decrypt(signature_key, enveloped.wrapped)
+    private = PrivateKey.from_bytes(_under(key, decrypt_blocks, enveloped.encrypted))
     if private.public != enveloped.public:
         raise Sm2Error(N_("the enveloped private key does not belong to its public key"))
     return private
 
 
-def _sm4(key: bytes) -> Cipher[modes.ECB]:
-    if len(key) != _KEY_SIZE:
-        raise Sm2Error(
-            N_("an SM4 key has {expected} bytes, this one has {size}"), expected=_KEY_SIZE, size=len(key)
-        )
-    return Cipher(algorithms.SM4(key), modes.ECB())  # noqa: S305 - two blocks that never repeat, as the standard says
+def _under(key: bytes, use: Callable[[bytes, bytes], bytes], blocks: bytes) -> bytes:
+    """The private key into or out of its two blocks."""
+    try:
+        return use(key, blocks)
+    except Sm4KeyError as error:
+        raise Sm2Error(error.message, **error.values) from None

@@ -15,7 +15,7 @@ from emulator.profiles import load_profile
 from hostdriver.errors import PinIncorrectError, PinLockedError
 from hostdriver.gmt import GmtSession
 from hostdriver.transport import Transport
-from protocols import pin
+from protocols import pin, sm4
 from protocols.apdu import Command, encode_command
 from protocols.dialect import DEFAULT, DIALECTS, dialect_named
 from protocols.gmt import (
@@ -395,10 +395,10 @@ def without_macs() -> Iterator[Guarded]:
     "cipher",
     [
         pytest.param(
-            pin.encrypt_blocks(pin.pin_key(b"999999"), b"314159".ljust(16, b"\0")), id="another PIN"
+            sm4.encrypt_blocks(pin.pin_key(b"999999"), b"314159".ljust(16, b"\0")), id="another PIN"
         ),
-        pytest.param(pin.encrypt_blocks(pin.pin_key(PIN.encode()), bytes(range(16))), id="no PIN in it"),
-        pytest.param(pin.encrypt_blocks(pin.pin_key(PIN.encode()), bytes(16)), id="nothing in it"),
+        pytest.param(sm4.encrypt_blocks(pin.pin_key(PIN.encode()), bytes(range(16))), id="no PIN in it"),
+        pytest.param(sm4.encrypt_blocks(pin.pin_key(PIN.encode()), bytes(16)), id="nothing in it"),
         pytest.param(bytes(15), id="no block"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from emulator.firmware.applets.gmt import COMMANDS
 from emulator.firmware.applets.gmt.table import Need
-from protocols import pin
+from protocols import pin, sm4
 from protocols.apdu import Command, encode_command
 from protocols.gmt import CLA_MAC, BlockCipher, Ins, Mode, SymmetricAlgorithm
 from tests.rig.key import CERTIFICATE, KeyRig
@@ -85,7 +85,7 @@ class Caller:
     def protected(self, ins: Ins, opener: str, new: bytes = b"628318", p2: int = 0, width: int = 16) -> bytes:
         """A new PIN under a MAC, as ChangePIN and UnblockPIN carry it (G9, G10)."""
         key, challenge = pin.pin_key(opener.encode()), self.challenge()
-        body = self.application + pin.encrypt_blocks(key, pin.padded_pin(new, width))
+        body = self.application + sm4.encrypt_blocks(key, pin.padded_pin(new, width))
         return body + pin.line_mac(key, challenge, bytes((CLA_MAC, ins, 0, p2)), body)
 
     def pin_cryptogram(self, value: str) -> bytes:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from protocols import pin
+from protocols import pin, sm4
 from protocols.gmt import DEV_AUTH_SM4, Ins, PinType
 from protocols.sw import SW
 from tests.rig.commands import Call, Caller
@@ -87,7 +87,7 @@ def bare(opener: str) -> Callable[[Caller], Call]:
     def call(k: Caller) -> Call:
         k.rig.session.clear_secure_state(k.rig.open())
         key = pin.pin_key((opener or k.user_pin).encode())
-        return Call(k.application + pin.encrypt_blocks(key, b"628318".ljust(16, b"\0")))
+        return Call(k.application + sm4.encrypt_blocks(key, b"628318".ljust(16, b"\0")))
 
     return call
 

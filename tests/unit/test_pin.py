@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 
 from protocols.dialect import DIALECTS
 from protocols.pin import (
-    decrypt_blocks,
     device_cryptogram,
-    encrypt_blocks,
     line_mac,
     mac_length,
     padded_pin,
     pin_key,
     verify_cryptogram,
 )
+from protocols.sm4 import decrypt_blocks, encrypt_blocks
 
 R = bytes.fromhex("1122334455667788")
 PINS = [b"1", b"123456", b"12345678", b"a" * 15, b"b" * 16, b"c" * 17, b"0123456789" * 3]

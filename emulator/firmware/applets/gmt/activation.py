@@ -17,7 +17,7 @@ from emulator.firmware.core import Core
 from emulator.firmware.decisions import require_press
 from emulator.firmware.refused import Refused
 from protocols.fields import LayoutError
-from protocols.gmt import ActivationAction, ActivationVerifier, Ins
+from protocols.gmt import ActivationAction, ActivationVerifier, Ins, KeyUse
 from protocols.sm2 import sm3
 from protocols.sw import SW
 
@@ -86,7 +86,7 @@ def _status(core: Core, call: Call) -> bytes:
 def _install(core: Core, call: Call) -> bytes:
     if not core.session.device_authenticated:
         raise Refused(SW.NOT_LOGGED_IN)
-    if not core.catalogue.has(call.container.certificate(sign=True)):
+    if not core.catalogue.has(call.container.certificate(KeyUse.SIGN)):
         raise Refused(SW.KEY_NOT_FOUND)
     try:
         verifier = ActivationVerifier.decode(call.body)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from emulator.firmware.applets.gmt.decoding import taken
 from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
 from emulator.firmware.catalogue import Application, Container
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
-from protocols.fields import Fields, LayoutError, encode_names, parse_name, u32
+from protocols.fields import LayoutError, counted, encode_names, parse_name
 from protocols.gmt import ContainerInfo, Ins, KeyUse
 from protocols.sw import SW
 
 TABLE = Table()
 
 _MANAGE = (Need.APPLICATION, Need.USER_PIN, Need.ISSUER_OR_PIN_CHANGED)
-_MANAGE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.ISSUER_OR_PIN_CHANGED)
+MANAGE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.ISSUER_OR_PIN_CHANGED)
+"""What whoever fills a container has to have."""
 
 
 def _name(call: Call) -> str:
@@ -95,34 +97,30 @@ def get_container_info(core: Core, call: Call) -> bytes:
         container.type,
         container.sign_bits,
         container.exchange_bits,
-        has(container.certificate(sign=True)),
-        has(container.certificate(sign=False)),
+        has(container.certificate(KeyUse.SIGN)),
+        has(container.certificate(KeyUse.EXCHANGE)),
     ).encode(core.dialect)
 
 
 @TABLE.command(
     Ins.IMPORT_CERTIFICATE,
-    *_MANAGE_KEYS,
+    *MANAGE_KEYS,
     lc=(2 * HANDLE + 5, None),
     answers=(SW.WRONG_LENGTH, SW.WRONG_DATA, SW.KEY_NOT_FOUND, SW.NO_ROOM),
 )
 def import_certificate(core: Core, call: Call) -> bytes:
     """ImportCertificate: replaces the old one in one step (C9); the activation belonged to the old one for signing."""
-    fields = Fields(call.body, core.dialect)
-    try:
-        use, certificate = fields.number(1), fields.counted()
-        fields.end()
-    except LayoutError:
-        raise Refused(SW.WRONG_LENGTH) from None
-    if use not in tuple(KeyUse) or not _is_one_der_sequence(certificate):
+    number, certificate = taken(core, lambda fields: (fields.number(1), fields.counted()), call.body)
+    if number not in tuple(KeyUse) or not _is_one_der_sequence(certificate):
         raise Refused(SW.WRONG_DATA)
-    if not call.container.bits(KeyUse(use)):
+    use = KeyUse(number)
+    if not call.container.bits(use):
         raise Refused(SW.KEY_NOT_FOUND)
-    path = call.container.certificate(sign=use == KeyUse.SIGN)
+    path = call.container.certificate(use)
     _check_room(core, call.application, path, len(certificate))
     with core.change() as transaction:
         transaction.put(path, certificate)
-        if use == KeyUse.SIGN:
+        if use is KeyUse.SIGN:
             transaction.delete(call.container.activation)
             transaction.delete(call.container.activated_mark)
     return b""
@@ -158,7 +156,7 @@ def _is_one_der_sequence(raw: bytes) -> bool:
 )
 def export_certificate(core: Core, call: Call) -> bytes:
     """ExportCertificate: length and DER."""
-    certificate = core.catalogue.read(call.container.certificate(sign=call.command.p1 == KeyUse.SIGN))
+    certificate = core.catalogue.read(call.container.certificate(KeyUse(call.command.p1)))
     if certificate is None:
         raise Refused(SW.KEY_NOT_FOUND)
-    return u32(len(certificate), core.dialect) + certificate
+    return counted(certificate, core.dialect)

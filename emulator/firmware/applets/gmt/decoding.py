@@ -8,7 +8,7 @@ from typing import TypeVar
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
 from protocols.dialect import Dialect
-from protocols.fields import FieldValueError, LayoutError
+from protocols.fields import Fields, FieldValueError, LayoutError
 from protocols.sm2 import Sm2Error
 from protocols.sw import SW
 
@@ -26,3 +26,18 @@ def decoded(core: Core, decode: Callable[[bytes, Dialect], Value], data: bytes) 
         raise Refused(SW.WRONG_DATA) from None
     except LayoutError:
         raise Refused(SW.WRONG_LENGTH) from None
+
+
+def taken(core: Core, take: Callable[[Fields], Value], data: bytes) -> Value:
+    """What `take` finds in the data, and nothing after it.
+
+    :raises Refused: as `decoded`.
+    """
+
+    def decode(data: bytes, dialect: Dialect) -> Value:
+        fields = Fields(data, dialect)
+        value = take(fields)
+        fields.end()
+        return value
+
+    return decoded(core, decode, data)

@@ -5,17 +5,14 @@ Nothing of them stays on the key. ECCVerify and RSAVerify, which take a public k
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from emulator.firmware import rsa_numbers
-from emulator.firmware.applets.gmt.decoding import decoded
+from emulator.firmware.applets.gmt.decoding import taken
 from emulator.firmware.applets.gmt.signing import ecc_verify
 from emulator.firmware.applets.gmt.table import Call, Table
 from emulator.firmware.confirm import Waiting
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
 from protocols import sm2
-from protocols.dialect import Dialect
 from protocols.fields import Fields, counted
 from protocols.gmt import RSA_BITS, Ins, RsaPrivateKey, RsaPublicKey
 from protocols.gmt.ecc import encode_encrypted, encode_signed, take_cipher, take_point, take_private
@@ -35,34 +32,10 @@ def gen_ext_rsa_key(core: Core, call: Call) -> bytes:
     return core.secure_element.temporary_rsa(bits).encode(core.dialect)
 
 
-class _PublicBlock(NamedTuple):
-    key: RsaPublicKey
-    block: bytes
-
-    @classmethod
-    def decode(cls, data: bytes, dialect: Dialect) -> _PublicBlock:
-        fields = Fields(data, dialect)
-        found = cls(RsaPublicKey.take(fields), fields.counted())
-        fields.end()
-        return found
-
-
-class _PrivateBlock(NamedTuple):
-    key: RsaPrivateKey
-    block: bytes
-
-    @classmethod
-    def decode(cls, data: bytes, dialect: Dialect) -> _PrivateBlock:
-        fields = Fields(data, dialect)
-        found = cls(RsaPrivateKey.take(fields, fields.number(4)), fields.counted())
-        fields.end()
-        return found
-
-
 @TABLE.command(Ins.EXT_RSA_PUB_KEY_OPERATION, lc=(1, None), answers=_NOT_VALID)
 def ext_rsa_pub_key_operation(core: Core, call: Call) -> bytes:
     """ExtRSAPubKeyOperation: bare RSA, on a block as long as the modulus (private number; layout assumed)."""
-    key, block = decoded(core, _PublicBlock.decode, call.body)
+    key, block = taken(core, lambda fields: (RsaPublicKey.take(fields), fields.counted()), call.body)
     rsa_numbers.check_public(key)
     return rsa_numbers.public_power(key, block)
 
@@ -70,41 +43,25 @@ def ext_rsa_pub_key_operation(core: Core, call: Call) -> bytes:
 @TABLE.command(Ins.EXT_RSA_PRI_KEY_OPERATION, lc=(1, None), answers=_NOT_VALID, secret=True)
 def ext_rsa_pri_key_operation(core: Core, call: Call) -> bytes:
     """ExtRSAPriKeyOperation: bare RSA, on a block as long as the modulus (private number; layout assumed)."""
-    return core.secure_element.power_with(*decoded(core, _PrivateBlock.decode, call.body))
+    key, block = taken(core, _take_private_block, call.body)
+    return core.secure_element.power_with(key, block)
 
 
-def _point_and_data(data: bytes, dialect: Dialect) -> tuple[sm2.PublicKey, bytes]:
-    fields = Fields(data, dialect)
-    found = take_point(fields), fields.counted()
-    fields.end()
-    return found
-
-
-def _private_and_data(data: bytes, dialect: Dialect) -> tuple[sm2.PrivateKey, bytes]:
-    fields = Fields(data, dialect)
-    found = take_private(fields), fields.counted()
-    fields.end()
-    return found
-
-
-def _private_and_cipher(data: bytes, dialect: Dialect) -> tuple[sm2.PrivateKey, sm2.Ciphertext]:
-    fields = Fields(data, dialect)
-    found = take_private(fields), take_cipher(fields)
-    fields.end()
-    return found
+def _take_private_block(fields: Fields) -> tuple[RsaPrivateKey, bytes]:
+    return RsaPrivateKey.take(fields, fields.number(4)), fields.counted()
 
 
 @TABLE.command(Ins.EXT_ECC_ENCRYPT, lc=(1, None), answers=_NOT_VALID)
 def ext_ecc_encrypt(core: Core, call: Call) -> bytes:
     """ExtECCEncrypt: SM2 encryption (GB/T 32918.4) under the public key in the data."""
-    public, plain = decoded(core, _point_and_data, call.body)
+    public, plain = taken(core, lambda fields: (take_point(fields), fields.counted()), call.body)
     return encode_encrypted(core.secure_element.encrypt_sm2(public, plain), core.dialect)
 
 
 @TABLE.command(Ins.EXT_ECC_DECRYPT, lc=(1, None), answers=_NOT_VALID, secret=True)
 def ext_ecc_decrypt(core: Core, call: Call) -> bytes:
     """ExtECCDecrypt: with the private key in the data; answers length and plaintext."""
-    private, cipher = decoded(core, _private_and_cipher, call.body)
+    private, cipher = taken(core, lambda fields: (take_private(fields), take_cipher(fields)), call.body)
     try:
         return counted(sm2.decrypt(private, cipher), core.dialect)
     except sm2.Sm2Error:
@@ -114,7 +71,7 @@ def ext_ecc_decrypt(core: Core, call: Call) -> bytes:
 @TABLE.command(Ins.EXT_ECC_SIGN, lc=(1, None), answers=_NOT_VALID, secret=True)
 def ext_ecc_sign(core: Core, call: Call) -> bytes:
     """ExtECCSign: a digest e of 32 bytes with the private key in the data."""
-    private, digest = decoded(core, _private_and_data, call.body)
+    private, digest = taken(core, lambda fields: (take_private(fields), fields.counted()), call.body)
     if len(digest) != sm2.SIZE:
         raise Refused(SW.WRONG_DATA)
     return encode_signed(core.secure_element.sign_with(private, digest), core.dialect)

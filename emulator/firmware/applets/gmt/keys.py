@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from emulator.firmware import rsa_numbers
+from emulator.firmware.applets.gmt.containers import MANAGE_KEYS
 from emulator.firmware.applets.gmt.decoding import decoded
 from emulator.firmware.applets.gmt.session_keys import supported
 from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
@@ -35,7 +36,6 @@ from protocols.sw import SW
 
 TABLE = Table()
 
-_MANAGE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.ISSUER_OR_PIN_CHANGED)
 _USE_KEYS = (Need.APPLICATION, Need.CONTAINER, Need.USER_PIN, Need.PIN_CHANGED)
 _NOT_MADE = (SW.WRONG_DATA, SW.ALREADY_EXISTS, SW.CONDITIONS_NOT_SATISFIED)
 _NOT_IMPORTED = (
@@ -49,7 +49,7 @@ _NOT_IMPORTED = (
 _OPERATION_PAIRS = {p1: use for use, p1 in RSA_OPERATION_P1.items()}
 
 
-@TABLE.command(Ins.GENERATE_RSA_KEY_PAIR, *_MANAGE_KEYS, p1=(0, 1), lc=2 * HANDLE + 2, answers=_NOT_MADE)
+@TABLE.command(Ins.GENERATE_RSA_KEY_PAIR, *MANAGE_KEYS, p1=(0, 1), lc=2 * HANDLE + 2, answers=_NOT_MADE)
 def generate_rsa_key_pair(core: Core, call: Call) -> bytes:
     """GenerateRSAKeyPair: the signature pair; a pair that is there is never overwritten (C9). Hosts differ on P1."""
     bits = Fields(call.body, core.dialect).number(2)
@@ -63,7 +63,7 @@ def generate_rsa_key_pair(core: Core, call: Call) -> bytes:
     return public.encode_modulus() + u32(public.e, core.dialect)
 
 
-@TABLE.command(Ins.GEN_ECC_KEY_PAIR, *_MANAGE_KEYS, lc=2 * HANDLE + 4, answers=_NOT_MADE)
+@TABLE.command(Ins.GEN_ECC_KEY_PAIR, *MANAGE_KEYS, lc=2 * HANDLE + 4, answers=_NOT_MADE)
 def gen_ecc_key_pair(core: Core, call: Call) -> bytes:
     """GenECCKeyPair: the SM2 signature pair; answers X ‖ Y."""
     if Fields(call.body, core.dialect).number(4) != sm2.BITS:
@@ -84,7 +84,7 @@ def _check_free(container: Container, wanted: ContainerType) -> None:
 
 
 @TABLE.command(
-    Ins.IMPORT_RSA_KEY_PAIR, *_MANAGE_KEYS, lc=(2 * HANDLE + 1, None), answers=_NOT_IMPORTED, secret=True
+    Ins.IMPORT_RSA_KEY_PAIR, *MANAGE_KEYS, lc=(2 * HANDLE + 1, None), answers=_NOT_IMPORTED, secret=True
 )
 def import_rsa_key_pair(core: Core, call: Call) -> bytes:
     """ImportRSAKeyPair: the encryption pair, wrapped under the signature pair; one that is there stays (C9)."""
@@ -100,7 +100,7 @@ def import_rsa_key_pair(core: Core, call: Call) -> bytes:
 
 
 @TABLE.command(
-    Ins.IMPORT_ECC_KEY_PAIR, *_MANAGE_KEYS, lc=(2 * HANDLE + 1, None), answers=_NOT_IMPORTED, secret=True
+    Ins.IMPORT_ECC_KEY_PAIR, *MANAGE_KEYS, lc=(2 * HANDLE + 1, None), answers=_NOT_IMPORTED, secret=True
 )
 def import_ecc_key_pair(core: Core, call: Call) -> bytes:
     """ImportECCKeyPair: the SM2 encryption pair, enveloped for the signature pair; one that is there stays (C9)."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar, cast
 
-from emulator.firmware.applets.gmt.decoding import decoded
+from emulator.firmware.applets.gmt.decoding import decoded, taken
 from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
 from emulator.firmware.session_keys import SessionKey
-from protocols.dialect import Dialect
-from protocols.fields import Fields, FieldValueError
+from protocols.fields import FieldValueError
 from protocols.gmt import BlockCipher, ContainerType, Ins, KeyUse, RsaPublicKey, SymmetricAlgorithm
 from protocols.gmt.ecc import ExportedKey, encode_counted_cipher, take_counted_cipher, take_point
 from protocols.gmt.session_keys import PlainKey, WrappedKey
@@ -65,21 +63,6 @@ def key_of(call: Call) -> SessionKey:
     return cast(SessionKey, call.key)
 
 
-def _only(core: Core, take: Callable[[Fields], Value], data: bytes) -> Value:
-    """What `take` finds in the data, and nothing after it.
-
-    :raises Refused: as `decoded`.
-    """
-
-    def decode(data: bytes, dialect: Dialect) -> Value:
-        fields = Fields(data, dialect)
-        value = take(fields)
-        fields.end()
-        return value
-
-    return decoded(core, decode, data)
-
-
 def _add(core: Core, call: Call, algorithm: SymmetricAlgorithm, value: bytes) -> bytes:
     if len(value) != algorithm.cipher.key_size:
         raise Refused(SW.WRONG_DATA)
@@ -91,7 +74,7 @@ def _add(core: Core, call: Call, algorithm: SymmetricAlgorithm, value: bytes) ->
 )
 def rsa_export_session_key(core: Core, call: Call) -> bytes:
     """RSAExportSessionKey: a new session key; its KeyID, and the key under an RSA key of the data (PKCS#1 v1.5)."""
-    code, public = _only(core, lambda fields: (fields.number(4), RsaPublicKey.take(fields)), call.body)
+    code, public = taken(core, lambda fields: (fields.number(4), RsaPublicKey.take(fields)), call.body)
     algorithm = supported(core, code)
     value = core.secure_element.random(algorithm.cipher.key_size)
     wrapped = core.secure_element.encrypt_rsa(public, value)
@@ -103,7 +86,7 @@ def rsa_export_session_key(core: Core, call: Call) -> bytes:
 )
 def ecc_export_session_key(core: Core, call: Call) -> bytes:
     """ECCExportSessionKey: a new session key; its KeyID, and the key under an SM2 key of the data."""
-    public, code = _only(core, lambda fields: (take_point(fields), fields.number(4)), call.body)
+    public, code = taken(core, lambda fields: (take_point(fields), fields.number(4)), call.body)
     algorithm = supported(core, code)
     value = core.secure_element.random(algorithm.cipher.key_size)
     cipher = core.secure_element.encrypt_sm2(public, value)
@@ -120,7 +103,7 @@ def ecc_export_session_key(core: Core, call: Call) -> bytes:
 )
 def rsa_export_held_key(core: Core, call: Call) -> bytes:
     """RSAExportHeldKey: a session key that is there, under an RSA key of the data (PKCS#1 v1.5)."""
-    public = _only(core, RsaPublicKey.take, call.body)
+    public = taken(core, RsaPublicKey.take, call.body)
     return core.secure_element.encrypt_rsa(public, key_of(call).value)
 
 
@@ -134,7 +117,7 @@ def rsa_export_held_key(core: Core, call: Call) -> bytes:
 )
 def ecc_export_held_key(core: Core, call: Call) -> bytes:
     """ECCExportHeldKey: a session key that is there, under an SM2 key of the data."""
-    public = _only(core, take_point, call.body)
+    public = taken(core, take_point, call.body)
     return encode_counted_cipher(core.secure_element.encrypt_sm2(public, key_of(call).value), core.dialect)
 
 
@@ -154,7 +137,7 @@ def import_session_key(core: Core, call: Call) -> bytes:
     if call.container.type is ContainerType.RSA:
         value = core.secure_element.decrypt_rsa(slot, wrapped.wrapped)
     else:
-        value = core.secure_element.decrypt_sm2(slot, _only(core, take_counted_cipher, wrapped.wrapped))
+        value = core.secure_element.decrypt_sm2(slot, taken(core, take_counted_cipher, wrapped.wrapped))
     return _add(core, call, algorithm, value)
 
 

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
+from emulator.firmware.applets.gmt.decoding import taken
 from emulator.firmware.applets.gmt.table import HANDLE, Call, Need, Table
 from emulator.firmware.confirm import Waiting
 from emulator.firmware.core import Core
 from emulator.firmware.refused import Refused
 from emulator.firmware.showing import show_digest, show_message
 from protocols import sm2
-from protocols.fields import Fields, LayoutError
+from protocols.fields import Fields
 from protocols.gmt import ContainerType, HashAlgorithm, Ins, PinType, SignInput
+from protocols.gmt.ecc import take_point
 from protocols.hashing import HASHES, digest_of
 from protocols.sw import SW
 
@@ -131,19 +133,18 @@ def _start(core: Core, call: Call, kind: ContainerType) -> None:
 )
 def rsa_verify(core: Core, call: Call) -> bytes:
     """RSAVerify: under the public key in the data; P1 and P2 as in RSASignData."""
-    try:
-        fields = Fields(call.body, core.dialect)
-        modulus = fields.take(fields.number(4) // 8)
-        exponent, data, signature = fields.number(4), fields.counted(), fields.counted()
-        fields.end()
-    except LayoutError:
-        raise Refused(SW.WRONG_LENGTH) from None
+    modulus, exponent, data, signature = taken(core, _take_signed, call.body)
     code = call.command.p2
     if call.command.p1 == SignInput.MESSAGE:
         code = code or HashAlgorithm.SHA256
         data = digest_of(code, data)
     _verify_rsa(rsa.RSAPublicNumbers(exponent, int.from_bytes(modulus)), data, signature, code)
     return b""
+
+
+def _take_signed(fields: Fields) -> tuple[bytes, int, bytes, bytes]:
+    """The parts of a key of any length: one that cannot be a key verifies nothing."""
+    return fields.take(fields.number(4) // 8), fields.number(4), fields.counted(), fields.counted()
 
 
 def _verify_rsa(numbers: rsa.RSAPublicNumbers, data: bytes, signature: bytes, code: int) -> None:
@@ -160,18 +161,13 @@ def _verify_rsa(numbers: rsa.RSAPublicNumbers, data: bytes, signature: bytes, co
 @TABLE.command(Ins.ECC_VERIFY, lc=(1, None), answers=(SW.WRONG_LENGTH, SW.WRONG_DATA, SW.VERIFICATION_FAILED))
 def ecc_verify(core: Core, call: Call) -> bytes:
     """ECCVerify: a digest e of 32 bytes under the public key in the data."""
-    try:
-        fields = Fields(call.body, core.dialect)
-        bits, point, digest = fields.number(4), fields.take(2 * sm2.SIZE), fields.counted()
-        signature = sm2.Signature.parse(fields.rest())
-    except (LayoutError, sm2.Sm2Error):
-        raise Refused(SW.WRONG_LENGTH) from None
-    if bits != sm2.BITS or len(digest) != sm2.SIZE:
+    key, digest, signature = taken(core, _take_sm2_signed, call.body)
+    if len(digest) != sm2.SIZE:
         raise Refused(SW.WRONG_DATA)
-    try:
-        key = sm2.PublicKey.parse(point)
-    except sm2.Sm2Error:
-        raise Refused(SW.WRONG_DATA) from None
-    if not sm2.verify(key, digest, signature):
+    if not sm2.verify(key, digest, sm2.Signature.parse(signature)):
         raise Refused(SW.VERIFICATION_FAILED)
     return b""
+
+
+def _take_sm2_signed(fields: Fields) -> tuple[sm2.PublicKey, bytes, bytes]:
+    return take_point(fields), fields.counted(), fields.take(2 * sm2.SIZE)
