@@ -8,7 +8,7 @@ JOBS   ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
 CORE   := setup.py protocols/sm2/build_core.py $(wildcard protocols/sm2/csrc/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo packages check test test-full bench bench-speculos messages docs glyphs clean
+.PHONY: help demo packages check test test-full bench bench-usb bench-speculos messages docs disc glyphs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: packages $(VENV)/dev.stamp  ## speed, as ratios within one run
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench sm2
 
+bench-usb: packages $(VENV)/dev.stamp  ## the key on USB beside a bare responder, in a virtual machine
+	$(BIN)/python -m bench usb
+
 bench-speculos: $(VENV)/dev.stamp  ## the control API beside Speculos, taken from PyPI into the user's cache
 	$(BIN)/python -m bench speculos
 
@@ -54,6 +57,9 @@ messages: $(VENV)/dev.stamp  ## collect the messages and compile the catalogues
 docs: $(VENV)/dev.stamp  ## write the generated pages and pictures of docs/ again
 	$(BIN)/python docs/generate_commands.py
 	$(BIN)/python -m docs.take_screenshots
+
+disc: $(VENV)/dev.stamp  ## make the disc of CD-ROM keys again (needs xorriso)
+	$(BIN)/python docs/generate_disc.py
 
 glyphs: $(VENV)/dev.stamp  ## take the glyphs from Debian's unifont again
 	$(BIN)/python docs/generate_glyphs.py

@@ -33,9 +33,13 @@ if TYPE_CHECKING:
     from vukey_testing.key import Key, KeyClock, KeyScreen
 
 TARGETS = ("inproc", "socket", "vpcd")
+"""Those that every Linux machine can have."""
+USB_TARGETS = ("gadget", "usbip", "usb")
+"""Those that need root and a kernel with USB."""
 _FIXTURE = "vukey_target"
-_BETWEEN = re.compile(r",(?=inproc|socket|vpcd|pcsc:)")
+_BETWEEN = re.compile(r",(?=inproc|socket|vpcd|gadget|usb|pcsc:)")
 """A reader's name may have commas."""
+_REAL = re.compile(r"pcsc:.|usb:[0-9a-fA-F]{1,4}:[0-9a-fA-F]{1,4}(:.|$)")
 _MARKS = (
     "vukey(profile=ID, stage='blank'|'issued'|'ready', pin_tries=LEFT, pin_locked=True, activated=BOOL, "
     "initial_pin=BOOL, values={'confirm.timeout_s': 5}): the key that the test wants; the closest mark wins",
@@ -61,14 +65,14 @@ def _add_options(group: pytest.OptionGroup) -> None:
         "--token",
         dest="vukey_token",
         action="append",
-        metavar="inproc|socket|vpcd|pcsc:READER",
+        metavar="inproc|socket|vpcd|gadget|usbip|usb|pcsc:READER|usb:VID:PID",
         help=_("how the tests reach the key: repeated or with commas; inproc by default"),
     )
     group.addoption(
         "--serial",
         dest="vukey_serial",
         metavar="NUMBER",
-        help=_("the key that pcsc:READER must be; no other is touched"),
+        help=_("the key that pcsc:READER or usb:VID:PID must be; no other is touched"),
     )
     group.addoption(
         "--allow-wipe",
@@ -107,15 +111,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def targets(config: pytest.Config, default: tuple[str, ...] = TARGETS[:1]) -> tuple[str, ...]:
     """What ``--token`` names.
 
-    :raises pytest.UsageError: an unknown target, or a reader without ``--serial``.
+    :raises pytest.UsageError: an unknown target, or one that may be a real key without ``--serial``.
     """
     given = [name for option in config.getoption("vukey_token") or default for name in _BETWEEN.split(option)]
     for name in given:
-        if name not in TARGETS and not re.match("pcsc:.", name):
+        is_real = bool(_REAL.match(name))
+        if name not in TARGETS + USB_TARGETS and not is_real:
             raise _usage_error(
-                SetupError(N_("--token {name}: expected inproc, socket, vpcd or pcsc:READER"), name=name)
+                SetupError(
+                    N_(
+                        "--token {name}: expected inproc, socket, vpcd, gadget, usbip, usb, pcsc:READER or "
+                        "usb:VID:PID[:SERIAL]"
+                    ),
+                    name=name,
+                )
             )
-        if name.startswith("pcsc:") and not config.getoption("vukey_serial"):
+        if is_real and not config.getoption("vukey_serial"):
             raise _usage_error(
                 SetupError(
                     N_("--token {name} may be a real key: say which one it must be with --serial NUMBER"),

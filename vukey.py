@@ -5,7 +5,6 @@ from __future__ import annotations
 import gettext
 import importlib.metadata
 import io
-import ipaddress
 import json
 import os
 import signal
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,17 +27,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from emulator.cli import app as usb_app
 from emulator.control.operator import AutoApproval
 from emulator.control.server import PanelError, PanelSpec
 from emulator.device import Device
-from emulator.face import Face, is_at_terminal
+from emulator.face import Face, is_at_terminal, is_loopback, warn_of_hosts
 from emulator.hardware.entropy import OsEntropy
 from emulator.hardware.storage import StateError
 from emulator.issuer.ca import CertificateAuthority
 from emulator.issuer.personalise import IssueError, Stage, issue, prepare, stage_of
+from emulator.links.errors import LinkError
 from emulator.links.inproc import InProcessLink
 from emulator.profiles import Profile, ProfileError, load_profile, profile_ids
-from emulator.running import LinkError, RunningKey, load_model, open_device, parse_link
+from emulator.running import RunningKey, load_model, open_device, parse_link
 from hostdriver.cli import app as host_app
 from hostdriver.cli.common import JsonOption, TokenOption
 from hostdriver.cli.key import app as key_app
@@ -61,6 +62,7 @@ app = typer.Typer(
 )
 app.add_typer(host_app, name="host")
 app.add_typer(key_app, name="key")
+app.add_typer(usb_app, name="usb")
 
 _READY_WITHIN_S = 30.0
 Handler = Callable[[int, object], object]
@@ -83,7 +85,10 @@ LinkOption = Annotated[
     typer.Option(
         "--link",
         metavar="LINK",
-        help=_("vpcd[:HOST:PORT] (pcscd) or socket; may be repeated. Default: both."),
+        help=_(
+            "vpcd[:HOST:PORT] (pcscd), socket, usbip[:[HOST:]PORT], vhci or gadget[:UDC]; may be repeated. "
+            "Default: vpcd and socket."
+        ),
     ),
 ]
 StageOption = Annotated[
@@ -223,6 +228,7 @@ def up(
     rule = _parse_approve(approve)
     panel_spec = _panel_spec(panel, panel_port, panel_host)
     specs = [parse_link(text) for text in link or ["vpcd", "socket"]]
+    warn_of_hosts(specs)
     with ExitStack() as stack:
         stack.enter_context(_handling(dict.fromkeys(_ENDING, _leave)))
         held = stack.enter_context(_held_signals())
@@ -254,16 +260,10 @@ def _panel_spec(wanted: bool, port: int | None, host: str | None) -> PanelSpec |
     if not wanted and port is None and host is None:
         return None
     spec = PanelSpec(host or "127.0.0.1", port or 0)
-    if not _is_loopback(spec.host):
+    if not is_loopback(spec.host):
         warning = _("Warning: --panel-host {host}: others can reach the panel, over plain HTTP.")
         typer.echo(warning.format(host=spec.host), err=True)
     return spec
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``python -m bench [floors|sm2|speculos] [--json]``: the comparisons of one kind, as a table or as JSON."""
+"""``python -m bench [floors|sm2|speculos|usb] [--json]``: the comparisons of one kind, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import beside_speculos, machine, peers, sm2_core, speculos, suites, tables
+from bench import beside_speculos, machine, peers, sm2_core, speculos, suites, tables, usb
 from bench.ratios import Result, UnavailableError
 from bench.speculos import Speculos
 from protocols import sm2
 from tests.rig.namespace_holder import raise_loopback
 from tests.rig.pcscd import PrivatePcscd
+from tests.vm.guest import INSIDE
 
 
 def _vpcd() -> Result:
@@ -38,6 +39,8 @@ def main() -> None:
         _floors(arguments.json)
     elif arguments.beside == "sm2":
         _sm2(arguments.json)
+    elif arguments.beside == "usb":
+        _usb(arguments.json)
     else:
         _speculos(arguments.json, arguments.peer, arguments.alone)
 
@@ -47,10 +50,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "beside",
         nargs="?",
-        choices=("floors", "sm2", "speculos"),
+        choices=("floors", "sm2", "speculos", "usb"),
         default="floors",
         help="the key beside what no key can leave out; SM2 beside OpenSSL, PyPI and its own fallbacks; "
-        "or the control API beside that of Speculos from PyPI",
+        "the control API beside that of Speculos from PyPI; or the key on USB, in a guest's kernel",
     )
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
     parser.add_argument(
@@ -93,6 +96,20 @@ def _sm2(as_json: bool) -> None:
     features = " ".join(ours.features) or "no features of the processor"
     caption = f"{ours.name}: {features}; {machine.processor()}; {', '.join(beside)}"
     tables.print_sm2(results, first_use, caption)
+
+
+def _usb(as_json: bool) -> None:
+    if not INSIDE:
+        sys.exit(usb.run_in_guest(sys.argv[1:]))
+    try:
+        results = list(usb.round_trips())
+    except UnavailableError as error:
+        sys.exit(f"python -m bench usb: {error}")
+    if as_json:
+        found = [asdict(result) | {"ratios": result.ratios, "share": result.share} for result in results]
+        print(json.dumps({"round_trips": found, "machine": platform.platform()}, indent=2))
+    else:
+        tables.print_usb(results)
 
 
 def _speculos(as_json: bool, directory: Path, alone: bool) -> None:

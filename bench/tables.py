@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bench.beside_speculos import Footprint
 from bench.ratios import Result
+from bench.usb import TARGET, RoundTrips, Times
 
 _START_LIMIT_S = 0.3
 _FURTHER_KEY_LIMIT = 1e6
@@ -40,6 +41,28 @@ def print_beside_speculos(results: Sequence[Result], footprint: Footprint, peer:
     mark = _mark(footprint.key < _FURTHER_KEY_LIMIT)
     table.add_row("memory of one more key", f"{_size(footprint.key)} {mark} < {_size(_FURTHER_KEY_LIMIT)}")
     Console().print(table)
+
+
+def print_usb(results: Sequence[RoundTrips]) -> None:
+    """The key on USB beside the bare responder."""
+    table = Table(
+        "round trip, interleaved", "key p50, p99", "bare p50, p99", "bare / key", "target", "key's share"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for result in results:
+        ratios = ", ".join(f"{ratio:.2f} {_mark(ratio >= TARGET)}" for ratio in result.ratios)
+        times = (_two_times(each) for each in (result.key, result.bare))
+        table.add_row(result.name, *times, ratios, f"≥ {TARGET:g}", f"{result.share:.0%}")
+    table.caption = (
+        "ms in a guest, where programs are 13 to 19 times as slow; share: processor time of the key's process"
+    )
+    table.caption_justify = "left"
+    Console(width=110).print(table)
+
+
+def _two_times(times: Times) -> str:
+    return f"{1000 * times.p50:.2f}, {1000 * times.p99:.2f}"
 
 
 def _comparisons(results: Sequence[Result], key: str, floor: str) -> Table:

@@ -12,6 +12,7 @@ from emulator.firmware.card import Answer, Card
 from emulator.firmware.confirm import Ask, Decision, Prompt
 from emulator.firmware.core import Core
 from emulator.firmware.facts import ApplicationFacts, CommandFacts, inspect
+from emulator.firmware.pin_entry import PinEntry
 from emulator.hardware.battery import Battery
 from emulator.hardware.buttons import DIGITS, Button
 from emulator.hardware.clock import Clock, SystemClock, Timer
@@ -209,19 +210,21 @@ class Device:
         :raises NotPoweredError: no power.
         """
         with self.lock:
-            if not self._powered:
-                raise NotPoweredError(N_("the key has no power: reset it first"))
-            if self._pending is not None:
-                return self.refuse_busy(apdu)
-            result = self._card.run(apdu)
-            exchange = Exchange(self, result) if isinstance(result, bytes) else self._wait_for_person(result)
-            if self._apdu_listeners:
-                self._tell_apdu(apdu, exchange)
-            return exchange
+            return self._busy(apdu) or self._exchange(apdu, self._card.run(apdu))
 
-    def drop_answer(self) -> None:
-        """Forget what is left of a long answer (6A9E): it is not for whoever speaks next."""
-        self._card.drop_answer()
+    def begin_pin_entry(self, entry: PinEntry) -> Exchange:
+        """Have a PIN typed on the keypad; listeners are told of the entry's APDU, which holds no PIN.
+
+        :raises NotPoweredError: no power.
+        """
+        with self.lock:
+            return self._busy(entry.apdu) or self._exchange(entry.apdu, self._card.enter_pin(entry))
+
+    def drop_begun(self) -> None:
+        """Forget what whoever spoke last has begun: for the next one, the rest of a long answer (6A9E) is not, and
+        what is computed from a random number of somebody else's would be a wrong PIN (E4).
+        """
+        self._card.drop_begun()
 
     def refuse_busy(self, apdu: bytes) -> Exchange:
         """What an APDU gets while the key is somebody else's: *busy* (6FF6)."""
@@ -357,6 +360,21 @@ class Device:
     def _tell_apdu(self, apdu: bytes, exchange: Exchange) -> None:
         for listener in self._apdu_listeners:
             _tell(listener, apdu, exchange)
+
+    def _busy(self, apdu: bytes) -> Exchange | None:
+        """The refusal of whatever comes while the key waits for a person.
+
+        :raises NotPoweredError: no power.
+        """
+        if not self._powered:
+            raise NotPoweredError(N_("the key has no power: reset it first"))
+        return self.refuse_busy(apdu) if self._pending is not None else None
+
+    def _exchange(self, apdu: bytes, result: bytes | Answer) -> Exchange:
+        exchange = Exchange(self, result) if isinstance(result, bytes) else self._wait_for_person(result)
+        if self._apdu_listeners:
+            self._tell_apdu(apdu, exchange)
+        return exchange
 
     def _wait_for_person(self, answer: Answer) -> Exchange:
         exchange = Exchange(self)

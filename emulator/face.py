@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 
 from rich.console import Console
 
 from emulator.control.terminal import TerminalKey, keyboard, pressing
 from emulator.device import Device
-from emulator.links.vpcd import LinkState
+from emulator.links.states import LinkState
+from emulator.links.usb import BUS_ID, USBIP_PORT
 from emulator.running import LinkSpec
-from protocols.i18n import _
+from protocols.i18n import N_, _
+
+_STATE_TEXTS = {
+    LinkState.NO_READER: N_("waiting for pcscd with vsmartcard-vpcd at {host}:{port}"),
+    LinkState.TAKEN: N_("both readers are taken; waiting for a free one"),
+    LinkState.PLUGGED: N_("plugged into reader {slot}"),
+    LinkState.LISTENING: N_("listening"),
+    LinkState.WAITING: N_("on the bus; the computer has not set it up yet"),
+    LinkState.CONFIGURED: N_("plugged into a computer"),
+    LinkState.UNPLUGGED: N_("unplugged"),
+}
+_LINK_TEXTS = {("usbip", LinkState.LISTENING): N_("plug it in with: {command}")}
+
+
+def _attach_command(host: str, port: int) -> str:
+    """What the person types, on this computer or another one."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - not bound here, only named
+        host = socket.gethostname()
+    elsewhere = "" if port == USBIP_PORT else f"--tcp-port {port} "
+    return f"sudo usbip {elsewhere}attach -r {host} -b {BUS_ID}"
 
 
 def is_at_terminal() -> bool:
@@ -23,6 +46,23 @@ def is_at_terminal() -> bool:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except OSError:  # not the terminal that rules over us
         return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this computer can reach that address."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def warn_of_hosts(specs: Iterable[LinkSpec]) -> None:
+    """USB/IP knows neither passwords nor encryption."""
+    for spec in specs:
+        if spec.kind == "usbip" and not is_loopback(spec.host):
+            warning = _(
+                "Warning: --link usbip at {host}: whoever reaches it can use the key, without a password."
+            )
+            sys.stderr.write(f"{warning.format(host=spec.host)}\n")
 
 
 class Face:
@@ -50,15 +90,11 @@ class Face:
 
     def link_changed(self, spec: LinkSpec, state: LinkState, slot: int) -> None:
         """A link changed its state."""
-        texts = {
-            LinkState.NO_READER: _("waiting for pcscd with vsmartcard-vpcd at {host}:{port}"),
-            LinkState.TAKEN: _("both readers are taken; waiting for a free one"),
-            LinkState.PLUGGED: _("plugged into reader {slot}"),
-            LinkState.LISTENING: _("listening"),
-            LinkState.UNPLUGGED: _("unplugged"),
-        }
-        text = texts[state].format(host=spec.host, port=spec.port, slot=slot)
-        self._links[spec] = f"{spec.kind}: {text}"
+        text = _LINK_TEXTS.get((spec.kind, state)) or _STATE_TEXTS[state]
+        line = _(text).format(
+            host=spec.host, port=spec.port, slot=slot, command=_attach_command(spec.host, spec.port)
+        )
+        self._links[spec] = f"{spec.kind}: {line}"
         self._show(self._link_line)
 
     def served(self, url: str) -> None:

@@ -7,57 +7,98 @@ import json
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from emulator.control.keycontrol import KeyControl
 from emulator.control.server import PanelServer, PanelSpec, start_panel
 from emulator.device import Device
 from emulator.hardware.storage import MemoryStorage, StateError, Storage
 from emulator.hardware.storage_sqlite import SqliteStorage
+from emulator.links.errors import LinkError
+from emulator.links.states import LinkState, OnState
 from emulator.links.unix_socket import SocketLink
-from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, LinkState, VpcdLink, tcp_slots
+from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, VpcdLink, tcp_slots
 from emulator.profiles import Profile, load_profile, load_profile_file
 from emulator.sharing import SharedKey
-from protocols.errors import VukeyError
+from protocols.errors import MissingPackageError
 from protocols.i18n import N_
 from protocols.runfile import RunFile, is_private, run_directory
 
 _IDENTITY = "identity"
 _DEFAULT_PROFILE = "bocom-2g-tendyron"
-
-
-class LinkError(VukeyError):
-    """``--link`` cannot be understood or set up."""
+_READY_WHEN = {
+    "socket": LinkState.LISTENING,
+    "vpcd": LinkState.PLUGGED,
+    "usbip": LinkState.LISTENING,
+    "vhci": LinkState.CONFIGURED,
+    "gadget": LinkState.CONFIGURED,
+}
+"""Each kind of link, and when the key can be used through it, as far as that is up to us."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
-    """One ``--link``: its kind, and for vpcd where it listens."""
+    """One ``--link``: its kind, for vpcd and usbip where it listens, for gadget the controller.
+
+    :param port: 0: the first free one from usbip's on.
+    :param controller: None: the first free one.
+    """
 
     kind: str
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
+    controller: str | None = None
 
     def __str__(self) -> str:
-        return f"vpcd:{self.host}:{self.port}" if self.kind == "vpcd" else self.kind
+        if self.kind in ("vpcd", "usbip"):
+            return f"{self.kind}:{self.host}:{self.port}"
+        return f"{self.kind}:{self.controller}" if self.controller else self.kind
 
 
 def parse_link(text: str) -> LinkSpec:
-    """``vpcd``, ``vpcd:HOST:PORT`` or ``socket``.
+    """``vpcd[:HOST:PORT]``, ``socket``, ``usbip[:[HOST:]PORT]``, ``vhci`` or ``gadget[:UDC]``.
 
     :raises LinkError: anything else.
     """
     kind, _, where = text.partition(":")
-    if kind == "socket" and not where:
-        return LinkSpec("socket")
+    if not where and kind in _READY_WHEN:
+        return LinkSpec(kind, port=0 if kind == "usbip" else DEFAULT_PORT)
+    if kind == "gadget":
+        return LinkSpec(kind, controller=where)
     host, _, port = where.rpartition(":")
-    if kind == "vpcd" and not where:
-        return LinkSpec("vpcd")
-    if kind == "vpcd" and host and port.isdecimal() and 0 < int(port) < 0xFFFF:
-        return LinkSpec("vpcd", host.strip("[]"), int(port))
-    raise LinkError(N_("--link {text}: expected vpcd, vpcd:HOST:PORT or socket"), text=text)
+    last = 0xFFFE if kind == "vpcd" else 0xFFFF  # vpcd's second reader is at the next port
+    is_number = port.isascii() and port.isdecimal() and 0 < int(port) <= last
+    if is_number and (kind == "usbip" or (kind == "vpcd" and host)):
+        return LinkSpec(kind, host.strip("[]") or DEFAULT_HOST, int(port))
+    raise LinkError(
+        N_("--link {text}: expected vpcd[:HOST:PORT], socket, usbip[:[HOST:]PORT], vhci or gadget[:UDC]"),
+        text=text,
+    )
+
+
+class Link(Protocol):
+    """What a key is plugged into."""
+
+    def start(self) -> None:
+        """Plug it in."""
+        ...
+
+    def close(self) -> None:
+        """Pull it out."""
+        ...
+
+
+@runtime_checkable
+class _Listener(Protocol):
+    """A link that may have chosen its port itself."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        ...
 
 
 class Opened(NamedTuple):
@@ -125,11 +166,11 @@ class RunningKey:
         panel: PanelSpec | None = None,
     ) -> None:
         self.device, self._model = key
-        self.specs = tuple(links)
+        self.specs = list(links)
         self._on_status = on_status
-        self._unready = set(links)
+        self._unready = set(range(len(links)))
         self._changed = threading.Condition()
-        self._links: list[VpcdLink | SocketLink] = []
+        self._links: list[Link] = []
         self._plugging = threading.RLock()
         self._shared = SharedKey(self.device)
         self._panel_spec = panel
@@ -166,10 +207,11 @@ class RunningKey:
     def start(self) -> None:
         """Start the links and write the run file.
 
-        :raises LinkError: the run directory is not ours alone, or a key of this serial number is running already.
+        :raises LinkError: the run directory is not ours alone, a key of this serial number is running already, or
+            a USB link cannot be had.
         :raises SocketLinkError: the socket cannot be made.
         :raises PanelError: the panel's address cannot be had.
-        :raises MissingPackageError: the panel's packages are not installed.
+        :raises MissingPackageError: the packages for the panel or for USB are not installed.
         """
         _private_directory(self._directory)
         self._run_descriptor = _claim(self._run_path)
@@ -186,15 +228,17 @@ class RunningKey:
     def plug(self) -> None:
         """Plug the key in; harmless when it is.
 
+        :raises LinkError: a USB link cannot be had.
         :raises SocketLinkError: the socket cannot be made.
+        :raises MissingPackageError: a package for USB is not installed.
         """
         with self._plugging:
             if self.plugged:
                 return
             self.device.bus_power(on=True)
             try:
-                for spec in self.specs:
-                    self._plug_into(spec)
+                for number in range(len(self.specs)):
+                    self._plug_into(number)
             except BaseException:
                 self._pull_out()
                 raise
@@ -225,34 +269,58 @@ class RunningKey:
             self._run_descriptor = None
         self.device.close()
 
-    def _plug_into(self, spec: LinkSpec) -> None:
-        link = self._make(spec)
+    def _plug_into(self, number: int) -> None:
+        link = self._make(number)
         link.start()
         self._links.append(link)
-        if spec.kind == "socket":
-            self._on_status(spec, LinkState.LISTENING, -1)
-            self._ready(spec)
+        if isinstance(link, _Listener):
+            self.specs[number] = replace(self.specs[number], port=link.port)
+        if self.specs[number].kind in ("socket", "usbip"):
+            self._hear(number, LinkState.LISTENING)
 
     def _pull_out(self) -> None:
         self.device.bus_power(on=False)
         while self._links:
             self._links.pop().close()
 
-    def _make(self, spec: LinkSpec) -> VpcdLink | SocketLink:
+    def _make(self, number: int) -> Link:
+        spec, hear = self.specs[number], partial(self._hear, number)
         if spec.kind == "socket":
             return SocketLink(self.device, self._directory / f"{self.device.serial}.sock", self._shared)
+        if spec.kind == "vpcd":
+            return VpcdLink(self.device, tcp_slots(spec.host, spec.port), hear, self._shared)
+        return _usb_link(spec, self._shared, hear)
 
-        def on_state(state: LinkState, slot: int) -> None:
-            self._on_status(spec, state, slot)
-            if state is LinkState.PLUGGED:
-                self._ready(spec)
+    def _hear(self, number: int, state: LinkState, slot: int = -1) -> None:
+        """A link has changed its state."""
+        spec = self.specs[number]
+        self._on_status(spec, state, slot)
+        if state is _READY_WHEN[spec.kind]:
+            with self._changed:
+                self._unready.discard(number)
+                self._changed.notify_all()
 
-        return VpcdLink(self.device, tcp_slots(spec.host, spec.port), on_state, self._shared)
 
-    def _ready(self, spec: LinkSpec) -> None:
-        with self._changed:
-            self._unready.discard(spec)
-            self._changed.notify_all()
+def _usb_link(spec: LinkSpec, shared: SharedKey, on_state: OnState) -> Link:
+    """Only who wants USB loads what it takes.
+
+    :raises MissingPackageError: construct is not installed.
+    """
+    try:
+        from emulator.links.usb.gadget import GadgetLink
+        from emulator.links.usb.key import UsbKey
+        from emulator.links.usb.usbip import UsbIpLink
+        from emulator.links.usb.vhci import VhciLink
+    except ModuleNotFoundError as error:
+        if error.name != "construct":
+            raise
+        raise MissingPackageError(N_("a USB key needs construct: pip install 'vukey[usb]'")) from None
+    key = UsbKey(shared)
+    if spec.kind == "usbip":
+        return UsbIpLink(key, spec.host, spec.port or None, on_state)
+    if spec.kind == "vhci":
+        return VhciLink(key, on_state)
+    return GadgetLink(key, spec.controller, on_state)
 
 
 def _private_directory(path: Path) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from emulator.device import Device, Exchange
+from emulator.firmware.pin_entry import PinEntry
+from protocols.ccid import SlotError
+from protocols.errors import VukeyError
+from protocols.i18n import N_
 
 User = object
 """One connection: a slot of a reader, or a client of the socket."""
+
+
+class NoReaderError(VukeyError):
+    """The key is no reader of its own now."""
 
 
 class SharedKey:
@@ -24,13 +34,41 @@ class SharedKey:
         self._asker: User | None = None
         self._last: User | None = None
         self._reset_owed = False
+        self._faulty: tuple[Callable[[SlotError], None], ...] = ()
+
+    def on_fault(self, inject: Callable[[SlotError], None]) -> Callable[[], None]:
+        """Hand a reader of the key's own the faults to come; returns what ends that."""
+        with self.device.lock:
+            self._faulty += (inject,)
+
+        def remove() -> None:
+            with self.device.lock:
+                self._faulty = tuple(other for other in self._faulty if other != inject)
+
+        return remove
+
+    def fault(self, error: SlotError) -> None:
+        """Let the next command that the error fits fail with it, once in each reader.
+
+        :raises NoReaderError: no host has the key as a CCID device now.
+        """
+        readers = self._faulty
+        if not readers:
+            raise NoReaderError(
+                N_(
+                    "no host uses the key as a USB smart-card reader now; start it with --link usbip, vhci or gadget"
+                )
+            )
+        for inject in readers:
+            inject(error)
 
     def lock(self, user: User) -> bool:
         """Keep the others out; whether that was granted."""
         with self.device.lock:
             if self._holder is None:
                 self._holder = user
-                self._last = None
+                if self._last is not user:
+                    self._last = None
             return self._holder is user
 
     def unlock(self, user: User) -> None:
@@ -91,6 +129,17 @@ class SharedKey:
                 self._asker = user
             return exchange
 
+    def begin_pin_entry(self, user: User, entry: PinEntry) -> Exchange:
+        """Have a PIN typed on the keypad; *busy* as with `begin`."""
+        device = self.device
+        with device.lock:
+            if (user is not self._last or self._reset_owed or not device.powered) and not self._admit(user):
+                return device.refuse_busy(entry.apdu)
+            exchange = device.begin_pin_entry(entry)
+            if exchange.response is None:
+                self._asker = user
+            return exchange
+
     def _admit(self, user: User) -> bool:
         """Let another user's APDU in: with power, without what the one before left behind."""
         if self._holder not in (None, user) or self.device.waiting is not None:
@@ -98,7 +147,7 @@ class SharedKey:
         if self._reset_owed:
             self._reset()
         self.power_on(user)
-        self.device.drop_answer()
+        self.device.drop_begun()
         self._last = user
         self._used.add(user)
         return True

@@ -141,6 +141,10 @@ class KeyApi:
         """Charge or drain the battery, to 0 … 100 per cent."""
         self._ask("POST", "/battery", {"level": level})
 
+    def fault(self, error: str) -> None:
+        """Let the next CCID command that an error fits fail with it, once: `xfr_parity_error`, `icc_mute` …"""
+        self._ask("POST", "/fault", {"error": error})
+
     def apdus(self, since: int = 0) -> list[Json]:
         """The APDUs after that number, oldest first."""
         records: list[Json] = self._ask("GET", f"/apdus?since={since}").get("apdus", [])

@@ -143,6 +143,12 @@ class KeyBusyError(StatusError):
     exit_code = Exit.BUSY
 
 
+class NewPinsDifferError(StatusError):
+    """6402, from the key's own keypad."""
+
+    text = N_("the new PIN was typed in two ways; the old one stays")
+
+
 class SecretAlgorithmError(StatusError):
     """6FF8."""
 
@@ -277,6 +283,15 @@ class MissingComponentError(HostError):
     exit_code = Exit.MISSING_COMPONENT
 
 
+class NoPinPadError(HostError):
+    """Neither the key nor its reader takes a PIN on keys of its own."""
+
+    exit_code = Exit.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__(N_("neither the key nor its reader takes a PIN on a keypad: leave out --keypad"))
+
+
 _CONTROL_EXITS = {
     "bad-request": Exit.USAGE,
     "bad-rules": Exit.USAGE,
@@ -287,6 +302,7 @@ _CONTROL_EXITS = {
     "no-screen": Exit.NOT_FOUND,
     "no-keypad": Exit.NOT_FOUND,
     "no-battery": Exit.NOT_FOUND,
+    "no-reader": Exit.NOT_FOUND,
     "too-many-streams": Exit.BUSY,
 }
 
@@ -332,6 +348,7 @@ _TYPES: dict[int, type[StatusError]] = {
     SW.MESSAGE_REFUSED: MessageRefusedError,
     SW.DIGEST_REFUSED: DigestRefusedError,
     SW.BUSY: KeyBusyError,
+    SW.NEW_PINS_DIFFER: NewPinsDifferError,
     SW.SECRET_ALGORITHM: SecretAlgorithmError,
     SW.NOT_FOUND: NotFoundError,
     SW.KEY_NOT_FOUND: KeyNotFoundError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +17,7 @@ from hostdriver.errors import (
 )
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
-from hostdriver.transport import Transport, pcsc
+from hostdriver.transport import Transport, pcsc, usb
 from hostdriver.transport.unix_socket import SocketTransport, run_files, running_keys
 from protocols.dialect import DEFAULT, Dialect, DialectError, dialect_named
 from protocols.errors import VukeyError
@@ -48,13 +49,19 @@ class Token:
 def find_tokens() -> tuple[list[Token], HostError | None]:
     """Every key found, virtual ones on their sockets first; a key may be reachable in two ways.
 
+    Of those on USB only what nobody else has claimed; without pyusb, none.
+
     :returns: the keys, and why PC/SC could not be asked (no pyscard, no pcscd), None where it was.
     """
     found = _sockets()
+    trouble: HostError | None = None
     try:
-        return found + _readers(), None
-    except (MissingComponentError, NoKeyError) as trouble:
-        return found, trouble
+        found += _readers()
+    except (MissingComponentError, NoKeyError) as error:
+        trouble = error
+    with suppress(MissingComponentError):
+        found += _usb_keys()
+    return found, trouble
 
 
 def open_session(spec: str | None, dialect: str | None = None) -> GmtSession:
@@ -97,11 +104,19 @@ def _open(spec: str | None) -> Transport:
     kind, _, name = spec.partition(":")
     if kind == "socket" and "/" in name:
         return SocketTransport.open(name)
-    finders = {"pcsc": _readers, "socket": _sockets}
-    if kind not in finders:
+    if usb_name := usb.UsbName.parse(spec):
+        return usb.find_one(usb_name).open()
+    finders = {"pcsc": _readers, "socket": _sockets, "usb": _usb_keys}
+    if kind not in finders or (kind == "usb" and name):
         raise TokenError(
-            N_("--token {spec}: expected pcsc, pcsc:READER, socket, socket:SERIAL or socket:PATH"), spec=spec
+            N_(
+                "--token {spec}: expected pcsc, pcsc:READER, socket, socket:SERIAL, socket:PATH, usb, usb:VID:PID "
+                "or usb:VID:PID:SERIAL"
+            ),
+            spec=spec,
         )
+    if kind == "usb" and len(readers := usb.find_readers()) == 1:
+        return readers[0].open()  # unasked, so that it says itself why it cannot be had
     found = finders[kind]()
     exact = [token for token in found if token.name == spec]
     # A part of a reader's long name will do; a serial number is meant whole.
@@ -161,6 +176,18 @@ def _readers() -> list[Token]:
             tokens.append(Token(name, "", None, opener))
         except VukeyError:
             continue
+    return tokens
+
+
+def _usb_keys() -> list[Token]:
+    """Keys on USB that nobody has claimed, not even the kernel, and that answer GetDevInfo."""
+    tokens = []
+    for key in usb.find_readers():
+        try:
+            info = _ask(key.open)
+        except VukeyError:  # also what another program has: it is there in that one's way
+            continue
+        tokens.append(Token(str(key.name), info.serial, info, key.open))
     return tokens
 
 

@@ -16,6 +16,8 @@ class SW(IntEnum):
     """A signature, or the cryptogram of device authentication, does not fit (assumed)."""
     PIN_WRONG = 0x63C0
     """63Cx: x tries are left."""
+    NEW_PINS_DIFFER = 0x6402
+    """A new PIN typed twice on a keypad was not the same (PC/SC part 10, 2.6.4)."""
     MEMORY_FAILURE = 0x6581
     WRONG_LENGTH = 0x6700
     SECURE_MESSAGING_NOT_SUPPORTED = 0x6882
@@ -51,6 +53,7 @@ class SW(IntEnum):
 _MEANINGS = {
     SW.OK: N_("done"),
     SW.VERIFICATION_FAILED: N_("the signature or cryptogram does not fit"),
+    SW.NEW_PINS_DIFFER: N_("the new PIN was not typed the same twice"),
     SW.MEMORY_FAILURE: N_("the key's memory could not be written"),
     SW.WRONG_LENGTH: N_("the command has a wrong length"),
     SW.SECURE_MESSAGING_NOT_SUPPORTED: N_("this command takes no MAC"),

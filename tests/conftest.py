@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,10 +14,14 @@ from emulator.hardware.clock import ManualClock
 from emulator.profiles import Profile, load_profile
 from emulator.profiles.checks import check
 from emulator.sharing import SharedKey
-from pytest_vukey import TARGETS, targets
+from pytest_vukey import TARGETS, USB_TARGETS, targets
 from tests.rig.key import KeyRig, changed, stored, user_pin
 from tests.rig.pcscd import PrivatePcscd, fresh_pcscd, pcscd
-from vukey_testing.targets import InProcess, Reader, UnixSocket, Wire
+from vukey_testing.targets import Reader, Wire
+from vukey_testing.wires import skipping_where_impossible, wire_of
+
+if TYPE_CHECKING:
+    from tests.rig.spread import GuestApart
 
 __all__ = ["fresh_pcscd", "pcscd"]
 
@@ -26,6 +32,14 @@ def pytest_configure() -> None:
     """Programs under test must hear Ctrl-C and SIGHUP, even where a script started us in its background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GuestApart:
+    """See `GuestApart`; xdist's own `loadgroup` groups nothing under pytest 9.2 (pytest-xdist issue 1386)."""
+    from tests.rig.spread import GuestApart  # loads xdist
+
+    return GuestApart(config, log)
 
 
 def chosen_tokens(config: pytest.Config) -> tuple[str, ...]:
@@ -81,15 +95,14 @@ def rig(
     """The key plugged in, with its host and its person."""
     if token not in chosen_tokens(request.config):
         pytest.skip(f"--token leaves {token} out")
-    rig = KeyRig(device, clock, _wire(request, token), user_pin(profile, stage))
+    with skipping_where_impossible(token) if token in USB_TARGETS else nullcontext():
+        rig = KeyRig(device, clock, _wire(request, token), user_pin(profile, stage))
     yield rig
     rig.close()
 
 
 def _wire(request: pytest.FixtureRequest, token: str) -> Callable[[SharedKey], Wire]:
-    if token == "inproc":
-        return InProcess
-    if token == "socket":
-        return UnixSocket
+    if token != "vpcd":
+        return wire_of(token)
     pcscd: PrivatePcscd = request.getfixturevalue("fresh_pcscd")
     return lambda shared: Reader(shared, [pcscd.connect])

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from emulator.links.errors import LinkError
 from emulator.links.vpcd import Connect, tcp_slots
-from emulator.running import LinkError, parse_link
+from emulator.running import parse_link
 from emulator.sharing import SharedKey
-from hostdriver.errors import HostError
 from hostdriver.secrets import handed_over, read_secret
 from protocols.i18n import N_
 from vukey_testing.emulated import EmulatedKey
@@ -22,7 +22,8 @@ from vukey_testing.golden import goldens
 from vukey_testing.key import Key
 from vukey_testing.real import RealKey, RealOptions, alone_with, check_identity
 from vukey_testing.states import PROFILE, Wanted, made, wanted
-from vukey_testing.targets import InProcess, NoReaderError, Reader, UnixSocket, Wire
+from vukey_testing.targets import Reader, Wire
+from vukey_testing.wires import skipping_where_impossible, wire_of
 
 
 def wanted_by(item: pytest.Item, target: str, **more: Any) -> Wanted:
@@ -62,7 +63,7 @@ def real_options(config: pytest.Config, target: str) -> RealOptions:
     file = Path(pin_file) if pin_file else None
     pin = read_secret(N_("PIN"), "VUKEY_PIN", file) if handed_over("VUKEY_PIN", file) else None
     return RealOptions(
-        reader=target.partition(":")[2],
+        target=target,
         serial=config.getoption("vukey_serial"),
         model=config.getoption("vukey_profile"),
         user_pin=pin,
@@ -106,24 +107,18 @@ def check_target(config: pytest.Config, target: str) -> None:
 
 
 def _is_real(target: str) -> bool:
-    return target.startswith("pcsc:")
+    return ":" in target
 
 
 def _emulated(config: pytest.Config, target: str, wanted: Wanted, number: int) -> EmulatedKey:
-    try:
+    with skipping_where_impossible(target):
         return EmulatedKey(made(wanted, number), target, _wire(config, target))
-    except (NoReaderError, HostError) as error:
-        if target != "vpcd":
-            raise
-        skip(N_("--token vpcd is not possible here: {error}"), error=error.localized())
 
 
 def _wire(config: pytest.Config, target: str) -> Callable[[SharedKey], Wire]:
-    if target == "inproc":
-        return InProcess
-    if target == "socket":
-        return UnixSocket
-    return lambda shared: Reader(shared, _slots(config))
+    if target == "vpcd":
+        return lambda shared: Reader(shared, _slots(config))
+    return wire_of(target)
 
 
 def _slots(config: pytest.Config) -> tuple[Connect, ...]:

@@ -114,7 +114,8 @@ class KeyClock:
 class Key:
     """The fixture `key`.
 
-    ``target`` is inproc, socket, vpcd or pcsc; ``device`` the emulated device behind it, None over pcsc;
+    ``target`` is inproc, socket, vpcd, gadget, usbip or usb, or pcsc or usb of a real key; ``device`` the emulated
+    device behind it, None of a real key;
     ``certificates``, ``exchange_certificates`` (the other half of a double certificate; DER, by container) and
     ``activation_code`` what the bank knows of it.
     """
@@ -142,7 +143,7 @@ class Key:
 
     @property
     def token(self) -> str:
-        """What a program under test takes to reach the key: ``socket:/path`` or ``pcsc:READER``."""
+        """What a program under test takes to reach the key: ``socket:/path``, ``pcsc:READER`` or ``usb:…``."""
         return self._side.token
 
     @property

@@ -23,7 +23,6 @@ from hostdriver.errors import HostError, KeyBusyError, NoKeyError
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
 from hostdriver.transport import Transport
-from hostdriver.transport.pcsc import PcscTransport, readers_with_a_card, wait_for_cards
 from hostdriver.transport.unix_socket import run_files
 from protocols.dialect import dialect_named
 from protocols.errors import VukeyError
@@ -36,6 +35,7 @@ from vukey_testing.errors import GuardError, SetupError, skip
 from vukey_testing.guard import Allowance, Guard
 from vukey_testing.operators import ApiOperator, Operator, RobotOperator
 from vukey_testing.person import PersonOperator
+from vukey_testing.places import Place, place_of
 from vukey_testing.recorder import SeenRecorder
 from vukey_testing.states import Wanted, authority, hand_over
 
@@ -44,18 +44,23 @@ from vukey_testing.states import Wanted, authority, hand_over
 class RealOptions:
     """What the command line says of the real key.
 
-    :param reader: its reader's name, or a part of it.
+    :param target: where it is, as ``--token`` says.
     :param model: its model, as `load_model` takes it; None: as its run file says.
     :param run: names this run of pytest, the same in all of its processes.
     """
 
-    reader: str
+    target: str
     serial: str
     model: str | None
     user_pin: str | None = field(repr=False)
     may_wipe: bool
     operator: str
     run: str
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return place_of(self.target)
 
     @property
     def profile(self) -> Profile:
@@ -87,9 +92,9 @@ class RealOptions:
     def open(self) -> Transport:
         """A way to the key, once it has said that it is the one.
 
-        :raises SetupError: no such reader, or another key is in it; nothing but GetDevInfo was sent.
+        :raises SetupError: no such place, or another key is there; nothing but GetDevInfo was sent.
         """
-        transport = PcscTransport.open(self.find_reader())
+        transport = self.place.open()
         try:
             self.identify(transport)
         except BaseException:
@@ -106,24 +111,8 @@ class RealOptions:
         if serial != self.serial:
             raise SetupError(
                 N_("the key in {reader} says that it is {found}, not --serial {serial}: it was left alone"),
-                reader=transport.name.partition(":")[2], found=printable(serial), serial=self.serial,
+                reader=transport.name.removeprefix("pcsc:"), found=printable(serial), serial=self.serial,
             )  # fmt: skip
-
-    def find_reader(self) -> str:
-        """The whole name of its reader.
-
-        :raises SetupError: there is none, or more than one.
-        """
-        names = readers_with_a_card()
-        found = [name for name in names if name == self.reader] or [
-            name for name in names if self.reader in name
-        ]
-        if len(found) != 1:
-            raise SetupError(
-                N_("--token pcsc:{reader}: there must be one such reader with a key in it; there are: {found}"),
-                reader=self.reader, found=", ".join(found or names) or "-",
-            )  # fmt: skip
-        return found[0]
 
 
 class Secret(str):
@@ -145,6 +134,7 @@ class RealKey:
         self, options: RealOptions, wanted: Wanted, tries: int, lock: Lock, operator: Operator
     ) -> None:
         self._options = options
+        self.target = options.target.partition(":")[0]
         self.wanted = wanted
         self._lock = lock
         self.profile = options.profile
@@ -160,10 +150,10 @@ class RealKey:
         self.exchange_certificates: Mapping[str, bytes] = {}
         self.activation_code: str | None = None
         self.plugged = True
-        self._reader = options.find_reader()
+        self._place = options.place
+        self.token = self._place.token()
         self._left = self._prepare()
 
-    target = "pcsc"
     device = None
 
     @property
@@ -183,23 +173,18 @@ class RealKey:
             skip(N_("the PIN of the real key was not handed over: --vukey-pin-file, or VUKEY_PIN"))
         return Secret(self._pin)
 
-    @property
-    def token(self) -> str:
-        """What a program takes to reach it."""
-        return f"pcsc:{self._reader}"
-
     def plug(self) -> None:
         """Have it plugged in."""
         if not self.plugged:
             self.operator.plug()
-            wait_for_cards(lambda readers: self._reader in readers, PATIENCE_S)
+            self._place.wait(self.token, present=True)
             self.plugged = True
 
     def unplug(self) -> None:
         """Have it pulled out."""
         if self.plugged:
             self.operator.unplug()
-            wait_for_cards(lambda readers: self._reader not in readers, PATIENCE_S)
+            self._place.wait(self.token, present=False)
             self.plugged = False
             for guard in self._guards:
                 guard.is_open = False
@@ -387,5 +372,7 @@ def check_identity(options: RealOptions) -> None:
             raise
         except VukeyError as error:
             raise SetupError(
-                N_("the key in {reader} cannot be used: {error}"), reader=options.reader, error=error
+                N_("the key in {reader} cannot be used: {error}"),
+                reader=options.target.removeprefix("pcsc:"),
+                error=error,
             ) from None

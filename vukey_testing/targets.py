@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from emulator.device import Exchange
+from emulator.links.states import LinkState
 from emulator.links.unix_socket import SocketLink
-from emulator.links.vpcd import Connect, LinkState, VpcdLink
+from emulator.links.vpcd import Connect, VpcdLink
 from emulator.sharing import SharedKey
 from hostdriver.errors import KeyBusyError
 from hostdriver.gmt import GmtSession
@@ -48,7 +49,7 @@ class Wire(Protocol):
 
     @property
     def token(self) -> str:
-        """What a program takes to reach the key: ``socket:/path`` or ``pcsc:READER``."""
+        """What a program takes to reach the key: ``socket:/path``, ``pcsc:READER`` or ``usb:…``."""
         ...
 
     def open(self) -> Transport:
@@ -159,7 +160,7 @@ class UnixSocket:
         return SocketTransport.open(self.path or "")
 
 
-class _User(PcscTransport):
+class User(PcscTransport):
     """Knows whether it still has the key."""
 
     is_open = True
@@ -184,7 +185,7 @@ class Reader:
         self._state: LinkState | None = None
         self._slot = -1
         self._name = ""
-        self._user: _User | None = None
+        self._user: User | None = None
 
     @property
     def plugged(self) -> bool:
@@ -229,7 +230,7 @@ class Reader:
         """
         if self._user and self._user.is_open:
             raise KeyBusyError(SW.BUSY)  # PC/SC would have the test wait for itself for ever
-        self._user = _User.open(self._name)
+        self._user = User.open(self._name)
         return self._user
 
     def _hear(self, state: LinkState, slot: int) -> None:

@@ -24,6 +24,7 @@ from emulator.control.operations import OPERATIONS, Operation
 from emulator.control.patterns import PatternError
 from emulator.control.schema import Schema, SchemaError, check
 from emulator.device import NoSuchButtonError, NotPoweredError, PowerLostError
+from emulator.sharing import NoReaderError
 from protocols.errors import ProtocolError, VukeyError
 from protocols.i18n import N_
 
@@ -38,6 +39,7 @@ _REFUSALS: dict[type[VukeyError], tuple[int, str]] = {
     PatternError: (400, "bad-regexp"),
     NoSuchButtonError: (404, "no-such-button"),
     NoBatteryError: (404, "no-battery"),
+    NoReaderError: (409, "no-reader"),
     NotPoweredError: (409, "not-plugged"),
     PowerLostError: (409, "power-lost"),
     TooManyStreamsError: (503, "too-many-streams"),

@@ -26,6 +26,7 @@ from emulator.control.security import BY_COOKIE, Access, closed_page
 from emulator.control.watch import Accepts, Shown, matches, shows
 from emulator.device import Exchange, PowerLostError
 from emulator.hardware.frame import Frame
+from protocols.ccid import SlotError
 from protocols.duration import seconds_of
 from protocols.errors import VukeyError
 from protocols.i18n import N_
@@ -243,6 +244,11 @@ def _seconds(span: float | str) -> float:
 async def set_battery(panel: Panel, given: Given) -> Answer:
     await panel.run(panel.control.set_battery, given.body["level"])
     panel.hub.touch()
+    return {}
+
+
+async def fault(panel: Panel, given: Given) -> Answer:
+    await panel.run(panel.control.fault, SlotError[given.body["error"].upper()])
     return {}
 
 

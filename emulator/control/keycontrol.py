@@ -9,6 +9,7 @@ from emulator.control.watch import ScreenLog
 from emulator.device import Exchange, NotPoweredError
 from emulator.hardware.buttons import Button
 from emulator.sharing import SharedKey
+from protocols.ccid import SlotError
 from protocols.errors import VukeyError
 from protocols.i18n import N_
 
@@ -84,6 +85,13 @@ class KeyControl:
         if self.device.battery is None:
             raise NoBatteryError(N_("this model has no battery"))
         self.device.battery.set_level(percent)
+
+    def fault(self, error: SlotError) -> None:
+        """Let the next CCID command that the error fits fail with it, once.
+
+        :raises NoReaderError: no host has the key as a CCID device now.
+        """
+        self._shared.fault(error)
 
     def begin(self, apdu: bytes) -> Exchange:
         """Hand an APDU over, as one more host; *busy* (6FF6) while another has the key.

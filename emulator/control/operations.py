@@ -13,6 +13,7 @@ from emulator.control.schema import Schema
 from emulator.control.shapes import BOOLEAN, EMPTY, HEX, INTEGER, NUMBER, TEXT, array, body, record, ref
 from emulator.hardware.buttons import Button
 from emulator.hardware.frame import MAX_SCALE
+from protocols.ccid import SlotError
 from protocols.i18n import N_
 
 Handler = Callable[[Panel, Given], Awaitable[Answer]]
@@ -135,6 +136,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST", "/battery", handlers.set_battery, N_("Charge or drain the battery."), EMPTY,
         body=body(("level",), level={"type": "integer", "minimum": 0, "maximum": 100}),
         refusals={404: ("no-battery",)},
+    ),
+    Operation(
+        "POST", "/fault", handlers.fault,
+        N_("Let the next CCID command that an error of CCID 1.1, table 6.2-2, fits fail with it, once: a key on USB "
+           "only."),
+        EMPTY,
+        body=body(("error",), error={"type": "string", "enum": [error.name.lower() for error in SlotError]}),
+        refusals={409: ("no-reader",)},
     ),
     Operation(
         "GET", "/apdus", handlers.apdus,

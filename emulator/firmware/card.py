@@ -11,6 +11,7 @@ from emulator.firmware.applets.gmt.table import HANDLE, Call, Spec
 from emulator.firmware.confirm import Ask, Decision
 from emulator.firmware.core import Core
 from emulator.firmware.facts import CommandFacts
+from emulator.firmware.pin_entry import PinEntry
 from emulator.firmware.refused import Refused
 from emulator.hardware.storage import StateError
 from protocols.apdu import LE_SIZE, MAX_RESPONSE_DATA, ApduError, Command, encode_response, parse_command
@@ -80,9 +81,10 @@ class Card:
         self._chain = self._again = None
         self._core.start()
 
-    def drop_answer(self) -> None:
-        """Forget what is left of a long answer."""
+    def drop_begun(self) -> None:
+        """Forget what is left of a long answer, and the random number that was asked for."""
         self._chain = None
+        self._core.session.challenge = None
 
     def command_facts(self, apdu: bytes) -> CommandFacts:
         """What an APDU is called, for whoever looks on; unknown ones may carry a secret meant for another command."""
@@ -119,6 +121,20 @@ class Card:
                     self._expect_again(apdu, command, spec.row(self._core, call))
                 return result + _OK
             return self._pieces(command, result)
+        except (Refused, StateError) as failure:
+            return self._failed(failure)
+
+    def enter_pin(self, entry: PinEntry) -> bytes | Answer:
+        """As `run`, with a PIN that is typed on the key's own keypad."""
+        self._chain = self._again = None
+        try:
+            command = parse_command(entry.apdu)
+        except ApduError:
+            return self._status(SW.WRONG_LENGTH)
+        if command.cla not in (CLA_PLAIN, CLA_MAC):
+            return self._status(SW.CLA_NOT_SUPPORTED)
+        try:
+            return self._start(command, self._gmt.enter_pin(command, entry))
         except (Refused, StateError) as failure:
             return self._failed(failure)
 

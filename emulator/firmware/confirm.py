@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto, unique
 
 from emulator.firmware.screens import Texts
@@ -26,7 +26,7 @@ class Decision:
     """A person's answer; `text` is what was typed, empty where nothing was asked for."""
 
     outcome: Outcome
-    text: str = ""
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,23 @@ class Ask:
     """What a command wants a person to decide.
 
     :param items: label and value pairs to show; a label may be empty.
-    :param digits: how many digits to type on the keypad, 0 for a press of OK alone.
+    :param digits: how many digits to type on the keypad at most, 0 for a press of OK alone.
     :param presses: how many presses of OK count as one confirmation.
+    :param least: with how many digits OK is taken; None: with all of them.
+    :param within_s: how long the key waits, in seconds; None: as long as its model does.
     """
 
     title: str
     items: tuple[tuple[str, str], ...] = ()
     digits: int = 0
     presses: int = 1
+    least: int | None = None
+    within_s: float | None = None
+
+    @property
+    def fewest(self) -> int:
+        """With how many digits OK is taken."""
+        return self.digits if self.least is None else self.least
 
 
 Waiting = Generator[Ask, Decision, bytes]
@@ -56,7 +65,7 @@ class Prompt:
 
     def __init__(self, ask: Ask, rules: Confirm, geometry: Geometry, texts: Texts, now: float) -> None:
         self.ask = ask
-        self.deadline = now + rules.timeout_s
+        self.deadline = now + (rules.timeout_s if ask.within_s is None else ask.within_s)
         self.ok_from = now + (0 if ask.digits else rules.ok_dead_ms / 1000)
         self._texts = texts
         self._pages = paginate(ask.title, ask.items, geometry.columns, geometry.rows - 1)
@@ -70,7 +79,7 @@ class Prompt:
         """What the key shows now."""
         lines: tuple[str, ...]
         if self.ask.digits:
-            lines = (self.ask.title, "*" * len(self._typed) + "_" * (self.ask.digits - len(self._typed)))
+            lines = (self.ask.title, "*" * len(self._typed) + "_" * (self.ask.fewest - len(self._typed)))
             return Screen(ScreenKind.ENTRY, self.ask.title, lines, soft_keys=self._texts.soft_keys)
         lines = self._pages[self._page]
         if self._presses_left < self.ask.presses:
@@ -107,8 +116,8 @@ class Prompt:
 
     def _ok(self, now: float) -> Decision | None:
         if self.ask.digits:
-            complete = len(self._typed) == self.ask.digits
-            return Decision(Outcome.CONFIRMED, self._typed) if complete else None
+            enough = len(self._typed) >= self.ask.fewest
+            return Decision(Outcome.CONFIRMED, self._typed) if enough else None
         if now < self.ok_from or not self.read:
             return None
         self._presses_left -= 1

@@ -17,6 +17,11 @@ class Texts:
     confirm_digest: str
     digest: str
     enter_code: str
+    enter_pin: str
+    present_pin: str
+    new_pin: str
+    new_pin_again: str
+    pins_differ: str
     pin_tries: str
     press_again: str
     signing: str
@@ -32,6 +37,11 @@ _TEXTS = {
         confirm_digest="请确认签名",
         digest="摘要:",
         enter_code="请输入激活码",
+        enter_pin="请输入密码",
+        present_pin="请输入原密码",
+        new_pin="请输入新密码",
+        new_pin_again="请再输入新密码",
+        pins_differ="两次密码不一致",
         pin_tries="密码剩余次数:",
         press_again="请再按一次OK",
         signing="签名中",
@@ -45,6 +55,11 @@ _TEXTS = {
         confirm_digest="Confirm signing",
         digest="Digest:",
         enter_code="Activation code",
+        enter_pin="Enter PIN",
+        present_pin="Present PIN",
+        new_pin="New PIN",
+        new_pin_again="New PIN again",
+        pins_differ="New PINs differ",
         pin_tries="PIN tries left:",
         press_again="Press OK again",
         signing="signing",

@@ -87,6 +87,13 @@ class SecureElement:
         self._attempt(slot, matches)
         self.restore_tries(slot)
 
+    def check_pin(self, slot: str, typed: bytes) -> None:
+        """Compare a PIN that was typed on the key itself; the tries stay counted down, as with `check_mac`.
+
+        :raises Refused: 63Cx or 6983.
+        """
+        self._attempt(slot, lambda key: hmac.compare_digest(pin.pin_key(typed), key))
+
     def check_mac(
         self, slot: str, challenge: bytes, header: bytes, data: bytes, mac: bytes, dialect: Dialect
     ) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from enum import Enum, auto, unique
 from functools import partial
 
 from emulator.device import Device, Exchange
 from emulator.links.framed import FramedConnection
+from emulator.links.states import LinkState
 from emulator.sharing import SharedKey
 from protocols.vpcd import Control
 
@@ -23,22 +23,6 @@ _PATIENCE_S = 3.0
 """How long pcscd may take to ask a new card for its ATR; a taken reader never asks."""
 
 Connect = Callable[[], socket.socket]
-
-
-@unique
-class LinkState(Enum):
-    """Where a key stands with what it is plugged into."""
-
-    NO_READER = auto()
-    """Nothing listens: pcscd is not running, or has no vpcd."""
-    TAKEN = auto()
-    """Every slot has another key in it."""
-    PLUGGED = auto()
-    """pcscd has asked for power or the ATR: only now is the key plugged in."""
-    LISTENING = auto()
-    """The unix socket takes clients."""
-    UNPLUGGED = auto()
-    """It was pulled out, and can be plugged in again."""
 
 
 def tcp_slots(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> tuple[Connect, ...]:

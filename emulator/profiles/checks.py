@@ -105,9 +105,19 @@ def _dialect(profile: Profile) -> None:
 
 
 def _repeated(profile: Profile) -> None:
-    for path, items in (("buttons", profile.buttons), ("ciphers", profile.ciphers)):
+    for path, items in (
+        ("buttons", profile.buttons),
+        ("ciphers", profile.ciphers),
+        ("usb.interfaces", profile.usb.interfaces),
+    ):
         if len(set(items)) != len(items):
             raise _refuse(profile, errors.REPEATED, path)
+
+
+def _interfaces(profile: Profile) -> None:
+    """A USB device has at least one (USB 2.0, 9.6.3)."""
+    if not profile.usb.interfaces:
+        raise _refuse(profile, errors.NOT_A_CHOICE, "usb.interfaces", found="[]", known="ccid, hid, disk")
 
 
 def _ciphers(profile: Profile) -> None:
@@ -145,6 +155,7 @@ _CHECKS: tuple[Callable[[Profile], None], ...] = (
     _idle_screen,
     _dialect,
     _repeated,
+    _interfaces,
     _ciphers,
     _buttons,
 )

@@ -37,10 +37,16 @@ Charset = Literal["utf-8", "gb2312", "gbk", "gb18030"]
 
 @dataclass(frozen=True, slots=True)
 class Usb:
-    """The USB vendor and product number."""
+    """How the key looks on USB: its numbers and what carries the APDUs (E15).
+
+    `interfaces`: "ccid", "hid" (reports) or "disk" (vendor commands to a CD-ROM); several make it a composite device.
+    `max_message`: dwMaxCCIDMessageLength in bytes; longer messages go in chained pieces (CCID 1.1, 6.1.4).
+    """
 
     vid: Annotated[int, Range(1, 0xFFFF)]
     pid: Annotated[int, Range(0, 0xFFFF)]
+    interfaces: tuple[Literal["ccid", "hid", "disk"], ...]
+    max_message: Annotated[int, Range(271, 65554)]
 
 
 @dataclass(frozen=True, slots=True)

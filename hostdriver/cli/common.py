@@ -9,11 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from hostdriver.errors import BlankKeyError, KeyNotFoundError, NotFoundError, SeveralKeysError
+from hostdriver.errors import (
+    BlankKeyError,
+    Exit,
+    HostError,
+    KeyNotFoundError,
+    NotFoundError,
+    SeveralKeysError,
+)
 from hostdriver.gmt import Container, GmtSession
 from hostdriver.printable import printable
 from hostdriver.secrets import read_secret
-from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm, KeyUse
+from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm, KeyUse, PinType
 from protocols.i18n import N_, _
 from protocols.sw import SW
 
@@ -50,6 +57,12 @@ class Use(StrEnum):
         return KeyUse[self.name]
 
 
+class KeypadOnlyError(HostError):
+    """A PIN is to come from a file and from the key's keypad."""
+
+    exit_code = Exit.USAGE
+
+
 _TYPES = {Algorithm.RSA: ContainerType.RSA, Algorithm.SM2: ContainerType.ECC}
 
 TokenOption = Annotated[
@@ -58,7 +71,9 @@ TokenOption = Annotated[
         "--token",
         envvar="VUKEY_TOKEN",
         metavar="KEY",
-        help=_("Which key: pcsc[:READER] or socket[:SERIAL]; without it, the one key found."),
+        help=_(
+            "Which key: pcsc[:READER], socket[:SERIAL] or usb[:VID:PID[:SERIAL]]; without it, the one key found."
+        ),
     ),
 ]
 DialectOption = Annotated[
@@ -86,6 +101,9 @@ PinFileOption = Annotated[
     typer.Option(
         "--pin-file", metavar="FILE", help=_("File that holds the PIN; else VUKEY_PIN or a prompt.")
     ),
+]
+KeypadOption = Annotated[
+    bool, typer.Option("--keypad", help=_("Type the PIN on the key's own keypad: it never comes here."))
 ]
 
 
@@ -137,6 +155,28 @@ def find_container(
     if not fitting:
         raise KeyNotFoundError(SW.KEY_NOT_FOUND)
     return session.open_container(application, only(fitting, name, "--alg / --container"))
+
+
+def log_in(
+    session: GmtSession, application: ApplicationInfo, file: Path | None, keypad: bool, admin: bool = False
+) -> None:
+    """Verify the PIN, typed on the key or handed over here."""
+    pin_type = PinType.ADMIN if admin else PinType.USER
+    if keypad:
+        refuse_pin_file(file)
+        tell(_("Type the PIN on the key and press OK there."))
+        session.verify_pin_on_keypad(application, pin_type)
+    else:
+        session.verify_pin(application, read_pin(file, admin), pin_type)
+
+
+def refuse_pin_file(file: Path | None) -> None:
+    """A PIN cannot come from here and from the keypad.
+
+    :raises KeypadOnlyError: it is to.
+    """
+    if file is not None:
+        raise KeypadOnlyError(N_("--keypad takes the PIN on the key: leave out the file that holds it"))
 
 
 def read_pin(file: Path | None, admin: bool = False) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -20,6 +21,7 @@ from hostdriver.cli.common import JsonOption, print_json
 from hostdriver.cli.key_view import heading, log_line, picture, status_table
 from hostdriver.control import Json, KeyApi
 from hostdriver.errors import Exit, HostError
+from protocols.ccid import SlotError
 from protocols.duration import seconds_of
 from protocols.errors import ProtocolError
 from protocols.i18n import N_, _
@@ -41,6 +43,9 @@ SerialOption = Annotated[
 JsonLinesOption = Annotated[
     bool, typer.Option("--json", help=_("Print JSON for scripts; a line for each event when following."))
 ]
+
+
+_FAULTS = [error.name.lower() for error in SlotError]
 
 
 class ArgumentError(HostError):
@@ -272,6 +277,22 @@ def battery(
     if held is None:
         raise NoBatteryError(N_("this model has no battery"))
     typer.echo(held["level"])
+
+
+@app.command(
+    help=_(
+        "Let the next CCID command that an error fits fail with it, once, for a key on USB: "
+        "a name of table 6.2-2 of CCID 1.1, such as icc_mute or xfr_parity_error."
+    )
+)
+def fault(
+    error: Annotated[
+        str, typer.Argument(metavar="ERROR", show_default=False, click_type=click.Choice(_FAULTS))
+    ],
+    serial: SerialOption = None,
+) -> None:
+    with KeyApi.find(serial) as api:
+        api.fault(error)
 
 
 @app.command(help=_("Print a URL that opens the key's panel in a browser, once."))

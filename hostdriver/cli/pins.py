@@ -11,10 +11,13 @@ from hostdriver.cli.common import (
     ApplicationOption,
     ContainerOption,
     DialectOption,
+    KeypadOption,
     PinFileOption,
     TokenOption,
+    log_in,
     open_application,
     read_pin,
+    refuse_pin_file,
     tell,
 )
 from hostdriver.errors import ApduFailedError, Exit, HostError
@@ -48,11 +51,10 @@ def pin_verify(
     application: ApplicationOption = None,
     admin: AdminOption = False,
     pin_file: PinFileOption = None,
+    keypad: KeypadOption = False,
 ) -> None:
     with open_session(token, dialect) as session:
-        opened = open_application(session, application)
-        secret = read_pin(pin_file, admin)
-        session.verify_pin(opened, secret, PinType.ADMIN if admin else PinType.USER)
+        log_in(session, open_application(session, application), pin_file, keypad, admin)
     typer.echo(_("The PIN is right."))
 
 
@@ -64,12 +66,19 @@ def pin_change(
     admin: AdminOption = False,
     pin_file: PinFileOption = None,
     new_pin_file: NewPinFileOption = None,
+    keypad: KeypadOption = False,
 ) -> None:
+    pin_type = PinType.ADMIN if admin else PinType.USER
     with open_session(token, dialect) as session:
         opened = open_application(session, application)
-        old, new = read_pin(pin_file, admin), _read_new_pin(new_pin_file)
-        _hint_if_weak(new)
-        session.change_pin(opened, old, new, PinType.ADMIN if admin else PinType.USER)
+        if keypad:
+            refuse_pin_file(pin_file or new_pin_file)
+            tell(_("Type the old PIN on the key, then the new one twice; press OK there each time."))
+            session.change_pin_on_keypad(opened, pin_type)
+        else:
+            old, new = read_pin(pin_file, admin), _read_new_pin(new_pin_file)
+            _hint_if_weak(new)
+            session.change_pin(opened, old, new, pin_type)
     typer.echo(_("The PIN was changed."))
 
 

@@ -17,12 +17,13 @@ from hostdriver.cli.common import (
     DialectOption,
     Hash,
     JsonOption,
+    KeypadOption,
     PinFileOption,
     TokenOption,
     find_container,
+    log_in,
     open_application,
     print_json,
-    read_pin,
     tell,
 )
 from hostdriver.errors import HostError, MessageRefusedError, VerificationFailedError
@@ -59,6 +60,7 @@ def sign(
         typer.Option("-o", "--output", metavar="OUT", help=_("Write the raw signature to a file.")),
     ] = None,
     pin_file: PinFileOption = None,
+    keypad: KeypadOption = False,
     as_json: JsonOption = False,
 ) -> None:
     data = _read_input(file, digest)
@@ -70,7 +72,7 @@ def sign(
         opened = open_application(session, application)
         held = find_container(session, opened, container, alg)
         kind = session.container_info(opened, held.name).type
-        session.verify_pin(opened, read_pin(pin_file))
+        log_in(session, opened, pin_file, keypad)
         tell(_("Check the key's screen and press OK on the key."))
         try:
             if kind == ContainerType.RSA:

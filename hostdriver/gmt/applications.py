@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from hostdriver.errors import ApduFailedError, NewPinRefusedError
 from hostdriver.gmt.device import DeviceCommands
 from hostdriver.gmt.wire import ALL, decoded
@@ -85,13 +88,23 @@ class ApplicationCommands(DeviceCommands):
         body = application.handle + sm4.encrypt_blocks(key, pin.padded_pin(new_pin, width))
         if self.dialect.line_mac == "none":
             self.verify_pin(application, opener, opens)  # without a MAC a wrong one would pass unnoticed
-        try:
+        with refusing_new_pin():
             self.send_protected(ins, key, body, opens)
-        except ApduFailedError as error:
-            if error.sw not in (SW.WRONG_DATA, SW.WRONG_LENGTH):
-                raise
-            raise NewPinRefusedError(error.sw) from None
 
     def clear_secure_state(self, application: ApplicationInfo) -> None:
         """ClearSecureState."""
         self.send(Ins.CLEAR_SECURE_STATE, application.handle)
+
+
+@contextmanager
+def refusing_new_pin() -> Iterator[None]:
+    """What a key answers to a new PIN that breaks its rules has a type of its own.
+
+    :raises NewPinRefusedError: it did.
+    """
+    try:
+        yield
+    except ApduFailedError as error:
+        if error.sw not in (SW.WRONG_DATA, SW.WRONG_LENGTH):
+            raise
+        raise NewPinRefusedError(error.sw) from None

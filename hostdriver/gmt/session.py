@@ -9,18 +9,18 @@ from types import TracebackType
 
 from hostdriver.gmt.activation import ActivationCommands
 from hostdriver.gmt.agreement import AgreementCommands
-from hostdriver.gmt.applications import ApplicationCommands
 from hostdriver.gmt.ciphers import CipherCommands
 from hostdriver.gmt.containers import ContainerCommands
 from hostdriver.gmt.digests import DigestCommands
 from hostdriver.gmt.external import ExternalKeyCommands
 from hostdriver.gmt.files import FileCommands
+from hostdriver.gmt.keypad import KeypadCommands
 from hostdriver.gmt.session_keys import SessionKeyCommands
 from hostdriver.gmt.signing import SigningCommands
 
 
 class GmtSession(
-    ApplicationCommands,
+    KeypadCommands,
     FileCommands,
     ContainerCommands,
     SigningCommands,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from protocols.ccid import PinModify, PinVerify
 
 
 class Transport(Protocol):
@@ -29,4 +32,27 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Let the key go; harmless when repeated."""
+        ...
+
+
+@runtime_checkable
+class PinPad(Protocol):
+    """A transport that can ask the key, or the reader that it is in, for a PIN on keys of its own."""
+
+    def verify_pin(self, entry: PinVerify) -> bytes:
+        """Have a PIN typed there and checked by the key: the answer to the entry's command, a status word.
+
+        :raises NoPinPadError: it has no such keys.
+        :raises CancelledError: the person has broken it off.
+        :raises ConfirmTimeoutError: nobody has typed it in time.
+        """
+        ...
+
+    def modify_pin(self, entry: PinModify) -> bytes:
+        """Have the old PIN and a new one typed there: the answer to the entry's command, a status word.
+
+        :raises NoPinPadError: it has no such keys.
+        :raises CancelledError: the person has broken it off.
+        :raises ConfirmTimeoutError: nobody has typed them in time.
+        """
         ...

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self
 
-from hostdriver.errors import HostError, KeyRemovedError, MissingComponentError, NoKeyError
+from hostdriver.errors import HostError, KeyRemovedError, MissingComponentError, NoKeyError, NoPinPadError
+from hostdriver.transport import pcsc_pin_pad as pin_pad
+from protocols.ccid import PinModify, PinVerify
 from protocols.i18n import N_
 
 _LOOK_MS = 1000
 """Longest uninterrupted wait for PC/SC's news."""
+_ANY_READER = r"\\?PnP?\Notification"
+"""Stands for all readers in a question about states: its answer is that one has come or gone."""
 
 
 class PcscError(HostError):
@@ -89,26 +93,35 @@ def readers_with_a_card() -> list[str]:
 def wait_for_cards(as_wanted: Callable[[list[str]], bool], seconds: float) -> list[str]:
     """Wait until the readers that hold a card are as wanted, no longer than `seconds`; their names then.
 
-    :raises HostError: no pyscard, PC/SC is not running, or it has no readers.
+    :raises HostError: no pyscard, or PC/SC is not running.
     """
     scard = _scard()
     context = _context()
     deadline = time.monotonic() + seconds
+    known: dict[str, int] = {}
     try:
-        code, names = scard.SCardListReaders(context, [])
-        _check(code)
-        states, milliseconds = [(name, scard.SCARD_STATE_UNAWARE) for name in names], 0
         while True:
-            code, told = scard.SCardGetStatusChange(context, milliseconds, states)
-            if code != scard.SCARD_E_TIMEOUT:
-                _check(code)
-            states = [(name, state) for name, state, _ in told]
-            holding = [name for name, state in states if state & scard.SCARD_STATE_PRESENT]
+            known = _news(context, known, _LOOK_MS if known else 0)
+            holding = [name for name, state in known.items() if state & scard.SCARD_STATE_PRESENT]
             if as_wanted(holding) or time.monotonic() >= deadline:
                 return holding
-            milliseconds = _LOOK_MS
     finally:
         scard.SCardReleaseContext(context)
+
+
+def _news(context: Any, known: dict[str, int], milliseconds: int) -> dict[str, int]:
+    """The state of every reader, once one of them has another than is known, or a reader comes or goes."""
+    scard = _scard()
+    code, names = scard.SCardListReaders(context, [])
+    if code != scard.SCARD_E_NO_READERS_AVAILABLE:
+        _check(code)
+    watched = [(name, known.get(name, scard.SCARD_STATE_UNAWARE)) for name in (*names, _ANY_READER)]
+    code, told = scard.SCardGetStatusChange(context, milliseconds, watched)
+    if code == scard.SCARD_E_UNKNOWN_READER:  # one went between the two calls
+        return known
+    if code != scard.SCARD_E_TIMEOUT:
+        _check(code)
+    return {name: state for name, state, _ in told}
 
 
 class PcscTransport:
@@ -170,6 +183,32 @@ class PcscTransport:
         code, _, _, _, atr = scard.SCardStatus(self._card)
         _check(code)
         return bytes(atr)
+
+    def verify_pin(self, entry: PinVerify) -> bytes:
+        """See `PinPad.verify_pin`.
+
+        :raises NoPinPadError: the reader has no PIN pad.
+        """
+        return self._enter_pin(pin_pad.Feature.VERIFY_PIN_DIRECT, pin_pad.encode_verify(entry))
+
+    def modify_pin(self, entry: PinModify) -> bytes:
+        """See `PinPad.modify_pin`.
+
+        :raises NoPinPadError: the reader has no PIN pad.
+        """
+        return self._enter_pin(pin_pad.Feature.MODIFY_PIN_DIRECT, pin_pad.encode_modify(entry))
+
+    def _enter_pin(self, feature: pin_pad.Feature, structure: bytes) -> bytes:
+        scard = self._scard
+        code, told = scard.SCardControl(self._card, scard.SCARD_CTL_CODE(pin_pad.GET_FEATURE_REQUEST), [])
+        has = pin_pad.control_codes(bytes(told)) if code == scard.SCARD_S_SUCCESS else {}
+        if feature not in has:
+            raise NoPinPadError
+        code, answer = scard.SCardControl(self._card, has[feature], list(structure))
+        _check(code)
+        if refusal := pin_pad.refusal_of(bytes(answer)):
+            raise refusal
+        return bytes(answer)
 
     def close(self) -> None:
         """End the transaction and disconnect; the card stays powered for others."""

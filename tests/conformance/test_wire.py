@@ -21,7 +21,7 @@ from tests.rig.verifiers import sm2_verifies
 
 SHORT_GET_DEV_INFO = "8004000000"
 EXTENDED_GET_DEV_INFO = "80040000000000"
-FUZZ_EXAMPLES = {"inproc": 300, "socket": 100, "vpcd": 60}
+FUZZ_EXAMPLES = {"inproc": 300, "socket": 100, "vpcd": 60, "gadget": 20, "usbip": 20, "usb": 20}
 
 
 def test_a_long_answer_comes_in_pieces(rig: KeyRig) -> None:

@@ -102,15 +102,23 @@ def test_without_pcscd_the_tests_skip_and_say_why(suite: Suite) -> None:
     assert "pcscd with vsmartcard-vpcd does not listen where --vukey-vpcd says" in ended.text
 
 
+EXPECTED = "inproc, socket, vpcd, gadget, usbip, usb, pcsc:READER or usb:VID:PID[:SERIAL]"
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--token", "usb"], "--token usb: expected inproc, socket, vpcd or pcsc:READER"),
-        (["--token", "inproc,"], "expected inproc, socket, vpcd or pcsc:READER"),
-        (["--token", "pcsc:"], "--token pcsc:: expected inproc, socket, vpcd or pcsc:READER"),
+        (["--token", "nfc"], f"--token nfc: expected {EXPECTED}"),
+        (["--token", "inproc,"], f"expected {EXPECTED}"),
+        (["--token", "pcsc:"], f"--token pcsc:: expected {EXPECTED}"),
+        (["--token", "usb:1209"], f"--token usb:1209: expected {EXPECTED}"),
         (
             ["--token", "pcsc:A Reader"],
             "pcsc:A Reader may be a real key: say which one it must be with --serial",
+        ),
+        (
+            ["--token", "usb:1209:0001"],
+            "usb:1209:0001 may be a real key: say which one it must be with --serial",
         ),
     ],
 )

@@ -50,12 +50,12 @@ class KeyRig:
     ) -> None:
         self.device = device
         self.clock = clock
-        shared = SharedKey(device)
-        self.wire = wire(shared)
+        self.shared = SharedKey(device)
+        self.wire = wire(self.shared)
         self.user_pin = user_pin
         self.screens: list[Screen] = []
         device.on_screen(self.screens.append)
-        self._control = KeyControl(shared, self.wire)
+        self._control = KeyControl(self.shared, self.wire)
         self._operator = DeviceOperator(self._control)
         self._calls = Calls(self._operator)
         self.transport: Transport | None = None

@@ -16,6 +16,7 @@ from bench import machine, memory, sm2_core, suites
 from bench.__main__ import measured
 from bench.ratios import Result, UnavailableError, compare, compare_times
 from bench.two_at_once import processes, signatures_until, threads
+from bench.usb import RoundTrips, Times
 from tests.rig.pcscd import PrivatePcscd
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +83,20 @@ def test_unpinned_is_every_core_for_as_long_as_it_lasts() -> None:
         assert os.sched_getaffinity(0) == pinned == {max(everything)}
     finally:
         os.sched_setaffinity(0, everything)
+
+
+def test_the_bare_responders_are_bare() -> None:
+    """Issue 5 allows a hundred lines each."""
+    lengths = {path.stem: len(path.read_text().splitlines()) for path in ROOT.glob("bench/bare_*.py")}
+    assert lengths.keys() >= {"bare_ccid", "bare_gadget", "bare_usbip"}
+    assert max(lengths.values()) <= 100
+
+
+def test_the_ratio_on_usb_is_of_times() -> None:
+    """The bare responder's over the key's, at p50 and p99; the share is of the key's p50."""
+    result = RoundTrips("x", Times(0.004, 0.016, 0.001), Times(0.003, 0.008, 0.001))
+    assert result.ratios == (0.75, 0.5)
+    assert result.share == 0.25
 
 
 def test_the_processor_has_a_name() -> None:

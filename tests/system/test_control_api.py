@@ -22,11 +22,15 @@ from openapi_spec_validator import validate
 from PIL import Image
 
 from emulator.control.api import ALL_OPERATIONS
+from emulator.control.keycontrol import KeyControl
 from emulator.control.server import PanelError, PanelSpec, start_panel
+from emulator.device import Device
 from emulator.hardware.display import ScreenKind
 from emulator.links.unix_socket import SocketLinkError
 from emulator.profiles import Profile, load_profile
 from emulator.running import LinkSpec, RunningKey, open_device
+from emulator.sharing import SharedKey
+from hostdriver.control import KeyApi
 from hostdriver.errors import CancelledError, ConfirmTimeoutError, KeyRemovedError
 from hostdriver.gmt import GmtSession
 from protocols.apdu import Command, encode_command
@@ -36,6 +40,8 @@ from tests.rig.browser import PanelKey
 from tests.rig.control import Client, Raw
 from tests.rig.key import PATIENCE_S, activation_code
 from tests.rig.messages import TRANSFER
+from tests.rig.reader import XFR, Reader, failed
+from vukey_testing.targets import InProcess
 
 GET_DEV_INFO = "80040000000000"
 SMART, BLUETOOTH, FIRST = "bocom-smart-feitian", "bocom-ble-feitian", "icbc-1g-gd"
@@ -351,6 +357,31 @@ def test_the_battery(api: Client, key: PanelKey) -> None:
 
 def test_no_battery(api: Client) -> None:
     assert refused(api.ask("POST", "/battery", {"level": 7})) == (404, "no-battery")
+
+
+# Faults
+
+
+def test_a_fault_comes_once(device: Device) -> None:
+    """CCID 1.1, table 6.2-2: the next XfrBlock fails with XFR_PARITY_ERROR (FD), the one after it does not."""
+    shared = SharedKey(device)
+    reader = Reader(shared)
+    reader.power_on()
+    panel = start_panel(KeyControl(shared, InProcess(shared)), PanelSpec())
+    try:
+        with KeyApi(panel.url, panel.token) as api:
+            api.fault("xfr_parity_error")
+            assert failed(reader.ask(XFR, bytes.fromhex(GET_DEV_INFO))) == 0xFD
+            assert reader.apdu(GET_DEV_INFO)[-2:] == b"\x90\x00"
+    finally:
+        panel.close()
+
+
+def test_a_fault_needs_a_usb_reader_and_a_name(api: Client) -> None:
+    assert refused(api.ask("POST", "/fault", {"error": "icc_mute"})) == (409, "no-reader")
+    for name in ("ICC_MUTE", "mute", "", 254, None):
+        assert refused(api.ask("POST", "/fault", {"error": name})) == (400, "bad-request")
+    assert refused(api.ask("POST", "/fault", {})) == (400, "bad-request")
 
 
 # APDUs

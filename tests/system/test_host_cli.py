@@ -186,6 +186,9 @@ def reached_with_a_key(run: Path, model: Path) -> set[int]:
         fails(16, "vukey host info", *SIGN, "--container", "none", VUKEY_PIN=PIN)
         fails(4, "--alg", *SIGN, VUKEY_PIN=PIN)
         fails(2, "VUKEY_PIN", *SIGN, "--alg", "sm2")
+        fails(16, "leave out --keypad", "host", "pin", "verify", "--keypad")
+        fails(16, "leave out --keypad", "host", "pin", "change", "--keypad")
+        fails(2, "leave out the file", *SIGN, "--alg", "sm2", "--keypad", "--pin-file", "plain")
         fails(17, "issued already", "issue", "--profile", str(model), *serial)
         fails(1, "holds no digest", "host", "sign", "plain", "--digest", "--alg", "sm2", VUKEY_PIN=PIN)
         fails(5, "1 tries left", "host", "pin", "verify", VUKEY_PIN="000000")
@@ -235,6 +238,21 @@ def test_without_pyscard(run: Path) -> None:
     done = subprocess.run([*command[:-2], "list"], env=environment(run), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
     assert "PC/SC needs pyscard" in done.stderr
+
+
+def test_without_pyusb(run: Path) -> None:
+    """Said only where it is asked for."""
+    program = "import sys; sys.modules['usb'] = None; import vukey; vukey.main()"
+    command = [sys.executable, "-c", program, "host"]
+    for token in ("usb", "usb:1209:0001"):
+        done = subprocess.run(
+            [*command, "info", "--token", token], env=environment(run), capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (23, "")
+        assert done.stderr.startswith("vukey: USB without PC/SC needs pyusb: pip install pyusb")
+    done = subprocess.run([*command, "list"], env=environment(run), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "pyusb" not in done.stderr
 
 
 class Impostor:

@@ -293,6 +293,14 @@ def test_a_key_without_a_display_shows_its_light(run: Path) -> None:
         failing(16, "key", "battery", "50", run=run)
 
 
+def test_a_fault_for_a_key_that_is_no_usb_reader(blank: tuple[Up, Path]) -> None:
+    """That faults come is in test_control_api.py, and in the guest."""
+    _, run = blank
+    assert "--link usbip" in failing(16, "key", "fault", "icc_mute", run=run)
+    done = vukey("key", "fault", "parity", run=run)
+    assert (done.returncode, "'xfr_parity_error'" in done.stderr) == (2, True)
+
+
 def test_chinese(run: Path) -> None:
     with Up(run, *PANEL):
         status = key(run, "status", LANGUAGE="zh_CN")

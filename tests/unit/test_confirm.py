@@ -123,6 +123,26 @@ class TestEntry:
         assert shown.screen.lines[-1] == "____"
         assert press(shown, Button.CANCEL) == CANCELLED
 
+    def test_a_pin_has_a_least_and_a_greatest_length(self) -> None:
+        shown = prompt(Ask("请输入密码", digits=6, least=4))
+        assert shown.screen.lines[-1] == "____"
+        assert press(shown, *DIGITS[1:4], Button.OK) is None
+        assert press(shown, *DIGITS[4:10]) is None
+        assert shown.screen.lines[-1] == "******"
+        assert press(shown, Button.OK) == Decision(Outcome.CONFIRMED, "123456")
+
+    def test_a_pin_with_the_least_length_will_do(self) -> None:
+        shown = prompt(Ask("请输入密码", digits=6, least=4))
+        assert press(shown, *DIGITS[1:5], Button.OK) == Decision(Outcome.CONFIRMED, "1234")
+
+    def test_a_question_may_bring_its_own_time(self) -> None:
+        shown = prompt(replace(self.ASK, within_s=5))
+        assert press(shown, Button.OK, now=104.9) is None
+        assert press(shown, Button.OK, now=105) == TIMED_OUT
+
+    def test_what_was_typed_is_in_no_repr(self) -> None:
+        assert "0937" not in repr(Decision(Outcome.CONFIRMED, "0937"))
+
     def test_digits_mean_nothing_where_none_are_asked_for(self) -> None:
         assert press(prompt(), *DIGITS, Button.OK) == CONFIRMED
 

@@ -37,7 +37,7 @@ CONTRACT: dict[str, Any] = {
     **dict.fromkeys(("id", "title", "maker", "kind", "serial_pattern", "atr", "buttons", "keypad")),
     **dict.fromkeys(("ready_user_pin", "device_auth_key", "application", "activation", "ready_digest")),
     **dict.fromkeys(("plain_message", "dialect", "max_files", "ciphers", "sources")),
-    "usb": {"vid", "pid"},
+    "usb": {"vid", "pid", "interfaces", "max_message"},
     "display": {"type", "width", "height"},
     "pin": {"user", "admin"},
     "containers": {"rsa", "sm2"},
@@ -254,6 +254,21 @@ def test_files_and_ciphers() -> None:
         assert (profile.as_json()["max_files"], profile.as_json()["ciphers"]) == (16, list(profile.ciphers))
 
 
+def test_the_shipped_models_are_plain_smart_card_readers_on_usb() -> None:
+    """E15: the idealised form. A message holds an extended APDU of 65,544 bytes and CCID's header of 10."""
+    for profile_id in IDS:
+        profile = load_profile(profile_id)
+        assert (profile.usb.interfaces, profile.usb.max_message) == (("ccid",), 65554)
+        assert profile.sources["usb.interfaces"] == "E15"
+        assert profile.sources["usb.max_message"] == "assumed"
+
+
+def test_a_composite_device_has_its_interfaces_in_the_order_of_the_file(write_model: WriteModel) -> None:
+    toml = 'usb.interfaces = { value = ["disk", "hid", "ccid"], source = "E15" }'
+    profile = load_profile_file(write_model(f'extends = "bocom-2g-tendyron"\n{toml}'))
+    assert profile.usb.interfaces == ("disk", "hid", "ccid")
+
+
 @pytest.mark.parametrize("name", ["default", "longmai", "sunyard", "synochip"])
 def test_every_dialect_can_be_named(write_model: WriteModel, name: str) -> None:
     path = write_model(f'extends = "bocom-2g-tendyron"\ndialect = {{ value = "{name}", source = "assumed" }}')
@@ -291,6 +306,12 @@ def leaf(value: str, source: str = "assumed") -> str:
         ("maker = " + leaf(f'"{"x" * 65}"'), "maker", "from 1 to 64"),
         ("usb = 5", "usb", "type table"),
         ("usb.vid = " + leaf("0x10000"), "usb.vid", "from 1 to 65535"),
+        ("usb.interfaces = " + leaf('"ccid"'), "usb.interfaces", "type array"),
+        ("usb.interfaces = " + leaf("[]"), "usb.interfaces", "choose from: ccid, hid, disk"),
+        ("usb.interfaces = " + leaf('["ccid", "serial"]'), "usb.interfaces", "choose from: ccid, hid, disk"),
+        ("usb.interfaces = " + leaf('["hid", "hid"]'), "usb.interfaces", "twice"),
+        ("usb.max_message = " + leaf("270"), "usb.max_message", "from 271 to 65554"),
+        ("usb.max_message = " + leaf("65555"), "usb.max_message", "from 271 to 65554"),
         ("pin.user.tries = " + leaf("true"), "pin.user.tries", "type integer"),
         ("pin.user.tries = " + leaf("0"), "pin.user.tries", "from 1 to 15"),
         ("pin.user.tries = " + leaf("16"), "pin.user.tries", "from 1 to 15"),

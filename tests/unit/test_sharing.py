@@ -101,6 +101,20 @@ def test_the_rest_of_a_long_answer_is_not_for_another(key: SharedKey) -> None:
     assert other == first  # from its beginning, not the second piece
 
 
+def test_a_random_number_is_whose_asked_for_it(key: SharedKey) -> None:
+    """E4: what is computed from one that another has replaced is no wrong PIN; it would cost a try each time."""
+    send(key, FIRST, Ins.GEN_RANDOM, le=16)
+    send(key, SECOND, Ins.GEN_RANDOM, le=16)
+    assert send(key, FIRST, Ins.DEV_AUTH, bytes(16), p2=DEV_AUTH_SM4) == SW.NO_CHALLENGE.to_bytes(2)
+
+
+def test_a_lock_takes_nothing_from_its_own_holder(key: SharedKey) -> None:
+    challenge = send(key, FIRST, Ins.GEN_RANDOM, le=16)[:-2]
+    key.lock(FIRST)
+    cryptogram = pin.device_cryptogram(key.device.profile.device_auth_key, challenge)
+    assert send(key, FIRST, Ins.DEV_AUTH, cryptogram, p2=DEV_AUTH_SM4) == SW.OK.to_bytes(2)
+
+
 class LookedAt:
     """A plug that notes whether the key could be pulled out while somebody looks whether it is in."""
 

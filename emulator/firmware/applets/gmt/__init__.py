@@ -12,14 +12,17 @@ from emulator.firmware.applets.gmt import (
     digests,
     external,
     files,
+    keypad,
     keys,
     pins,
     session_keys,
     signing,
 )
 from emulator.firmware.applets.gmt.table import Call, Spec, Table, prepare
+from emulator.firmware.confirm import Waiting
 from emulator.firmware.core import Core
 from emulator.firmware.facts import CommandFacts
+from emulator.firmware.pin_entry import PinEntry
 from emulator.firmware.refused import Refused
 from emulator.profiles import Containers
 from protocols.apdu import Command
@@ -76,3 +79,16 @@ class GmtApplet:
             known = command.ins in self._specs
             raise Refused(SW.FUNCTION_NOT_SUPPORTED if known else SW.INS_NOT_SUPPORTED)
         return spec, prepare(self._core, spec, command)
+
+    def enter_pin(self, command: Command, entry: PinEntry) -> Waiting:
+        """A PIN typed on the keypad instead of the command's own.
+
+        :raises Refused: no keypad, or another command than the entry's.
+        """
+        spec = self._commands.get(command.ins)
+        if not self._core.profile.keypad:
+            raise Refused(SW.FUNCTION_NOT_SUPPORTED)
+        if spec is None or spec.ins is not keypad.command_of(entry):
+            raise Refused(SW.INS_NOT_SUPPORTED)
+        call = prepare(self._core, spec, keypad.blank(command, spec.lc.start))
+        return keypad.enter(self._core, call, entry)

@@ -43,13 +43,17 @@ def verify_pin(core: Core, call: Call) -> Waiting:
     pin_type = PinType(call.command.p2)
     slot = call.application.pin_slots[pin_type]
     core.session.log_out(call.application, pin_type)
-    yield from _press_when_few_tries_are_left(core, slot, pin_type)
+    yield from press_when_few_tries_are_left(core, slot, pin_type)
     core.secure_element.verify_pin(slot, challenge, call.body, core.dialect.pin_block)
     core.session.log_in(call.application, pin_type)
     return b""
 
 
-def _press_when_few_tries_are_left(core: Core, slot: str, pin_type: PinType) -> Waiting:
+def press_when_few_tries_are_left(core: Core, slot: str, pin_type: PinType) -> Waiting:
+    """With few tries left a press comes before the next one (E5).
+
+    :raises Refused: cancelled or timed out.
+    """
     _, left = core.secure_element.tries(slot)
     limit = core.profile.pin.user.extra_press_at
     if pin_type is PinType.USER and core.has_confirm and 0 < left <= limit:
@@ -79,12 +83,12 @@ def change_pin(core: Core, call: Call) -> Waiting:
     logged_in = core.session.logged_in(call.application, pin_type)
     if _has_mac(core):
         challenge = _challenge(core)
-        yield from _press_when_few_tries_are_left(core, slot, pin_type)
+        yield from press_when_few_tries_are_left(core, slot, pin_type)
         core.session.log_out(call.application, pin_type)
         _check_mac(core, call, slot, challenge)
     elif not logged_in:
         raise Refused(SW.NOT_LOGGED_IN)
-    _accept(core, call.application, pin_type, _new_pin(core, call, slot), slot)
+    accept(core, call.application, pin_type, _new_pin(core, call, slot), slot)
     if logged_in:
         core.session.log_in(call.application, pin_type)
     return b""
@@ -109,7 +113,7 @@ def unblock_pin(core: Core, call: Call) -> bytes:
         _check_mac(core, call, slot, challenge)
     elif not logged_in:
         raise Refused(SW.NOT_LOGGED_IN)
-    _accept(core, call.application, PinType.USER, _new_pin(core, call, slot), slot, by_bank=True)
+    accept(core, call.application, PinType.USER, _new_pin(core, call, slot), slot, by_bank=True)
     core.session.log_out(call.application, PinType.USER)
     if logged_in:
         core.session.log_in(call.application, PinType.ADMIN)
@@ -153,7 +157,7 @@ def _new_pin(core: Core, call: Call, slot: str) -> bytes:
     return core.secure_element.decipher(slot, cipher).rstrip(b"\0")
 
 
-def _accept(
+def accept(
     core: Core,
     application: Application,
     pin_type: PinType,
@@ -165,6 +169,7 @@ def _accept(
     """Store a new PIN; the slot that opened the command gets its tries back either way.
 
     :param by_bank: a branch resets a PIN to the initial one (B2, C6), weak as it is.
+    :raises Refused: 6A80, the profile's rules do not take it.
     """
     back_to_initial = by_bank and is_initial(core, pin_type, new_pin)
     if not (back_to_initial or acceptable(core, pin_type, new_pin)):

@@ -1,0 +1,93 @@
+"""A bus of a test's own: what a function sends is taken from a queue."""
+
+from __future__ import annotations
+
+import queue
+
+from emulator.device import Device
+from emulator.hardware.clock import ManualClock
+from emulator.profiles import load_profile
+from emulator.sharing import SharedKey
+from hostdriver.gmt import GmtSession
+from protocols.apdu import Command, encode_command
+from protocols.gmt import CLA_PLAIN, Ins, SignInput
+from tests.rig.key import PATIENCE_S, changed, stored, user_pin
+from tests.rig.messages import TRANSFER
+
+HALTED = b"halt"
+"""Stands in the queue for a halt of the endpoint."""
+
+
+class QueueBus:
+    """Keeps what is sent, with its endpoint and whether the host must see the end of the message."""
+
+    def __init__(self) -> None:
+        self._sent: queue.Queue[tuple[int, bytes, bool]] = queue.Queue()
+
+    def send(self, endpoint: int, data: bytes, *, message: bool = True) -> None:
+        """See `Bus.send`."""
+        self._sent.put((endpoint, data, message))
+
+    def is_taken(self, endpoint: int) -> bool:
+        """See `Bus.is_taken`."""
+        return self._sent.empty()
+
+    def halt(self, endpoint: int) -> None:
+        """See `Bus.halt`."""
+        self._sent.put((endpoint, HALTED, True))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was sent."""
+        return self._sent.empty()
+
+    def next(self) -> tuple[int, bytes, bool]:
+        """What was sent next; waited for, as some of it comes from a thread."""
+        return self._sent.get(timeout=PATIENCE_S)
+
+
+class FunctionHost:
+    """A host at the end of a bus of the test's own: it keeps to the protocol under test by hand."""
+
+    def __init__(self, shared: SharedKey) -> None:
+        self.shared = shared
+        self.device = shared.device
+        self.bus = QueueBus()
+
+    @property
+    def name(self) -> str:
+        """See `Transport.name`."""
+        return "function"
+
+    def exchange(self, apdu: bytes) -> bytes:
+        """See `Transport.exchange`."""
+        raise NotImplementedError
+
+    def reset(self) -> bytes:
+        """See `Transport.reset`."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        self.device.close()
+
+    def signing(self) -> bytes:
+        """Log in; the command that signs a transfer, over which the key asks its person."""
+        session = GmtSession(self)
+        profile = self.device.profile
+        session.verify_pin(session.open_application(profile.application), user_pin(profile, "ready"))
+        assert profile.containers.sm2 is not None
+        container = session.open_container(
+            session.open_application(profile.application), profile.containers.sm2.name
+        )
+        data = container.handles + TRANSFER
+        return encode_command(Command(CLA_PLAIN, Ins.ECC_SIGN_DATA, SignInput.MESSAGE, 0, data, 68))
+
+
+def shared_key() -> SharedKey:
+    """A bank's key whose person need only press OK."""
+    profile = changed(
+        load_profile("bocom-2g-tendyron"),
+        containers__rsa=None, confirm__ok_dead_ms=0, confirm__must_page_to_end=False, confirm__presses=1,
+    )  # fmt: skip
+    return SharedKey(Device(profile, storage=stored(profile, "ready"), clock=ManualClock()))

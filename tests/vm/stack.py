@@ -1,0 +1,104 @@
+"""USB buses in the guest, and pcscd with libccid for the readers on them. Inside the guest only.
+
+``python -m tests.vm.stack [--no-pcscd] COMMAND…`` runs a command with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from emulator.links.usb.libccid import find_list, names_of, read_list, write_list
+from emulator.profiles import load_profile, profile_ids
+from tests.rig.pcscd import POLL_SECONDS, READY_SECONDS
+
+UNDER = (sys.executable, "-m", "tests.vm.stack")
+"""Before a command: run it with the buses and pcscd."""
+MODULES = ("dummy_hcd", "libcomposite", "usb_f_fs", "vhci_hcd")
+
+_MARK = "vukey-tests: from here on"
+_PULLED_OUT = "vhci_hcd: sendmsg failed!, ret=-32"
+"""vhci_hcd had one more word for a key that had just gone (EPIPE)."""
+_LISTENS = "/run/pcscd/pcscd.comm"
+_NO_READERS = Path("/run/no-readers")
+"""An empty directory of configuration: Debian's vsmartcard would come before our keys."""
+
+
+def load_modules() -> None:
+    """The buses: four UDCs of dummy_hcd (see init.sh), and vhci_hcd."""
+    subprocess.run(["modprobe", "--all", *MODULES], check=True)
+
+
+def enter_our_keys() -> None:
+    """What `vukey usb install-ccid` does, without its seconds of starting here."""
+    path = find_list()
+    ccid_list = read_list(path)
+    ccid_list.add(names_of(map(load_profile, profile_ids())))
+    write_list(path, ccid_list)
+
+
+def mark_kernel_log() -> None:
+    """Let `kernel_complaints` begin here."""
+    Path("/dev/kmsg").write_text(f"<3>{_MARK}\n")
+
+
+def kernel_complaints() -> list[str]:
+    """What the kernel has said at the levels of a warning and above, since the last mark."""
+    levels = "emerg,alert,crit,err,warn"
+    said = subprocess.run(["dmesg", "--level", levels], capture_output=True, text=True, check=True).stdout
+    lines = said.rpartition(_MARK)[2].splitlines()
+    return [line for line in lines if line and _PULLED_OUT not in line]
+
+
+class UsbPcscd:
+    """The guest's pcscd: ``with UsbPcscd():``. It takes every key with a CCID function that is plugged in meanwhile."""
+
+    def __enter__(self) -> Self:
+        _NO_READERS.mkdir(exist_ok=True)
+        self._daemon = subprocess.Popen(["pcscd", "--foreground", "--config", str(_NO_READERS)])
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._is_ready():
+            assert self._daemon.poll() is None
+            assert time.monotonic() < deadline
+            self._wait(POLL_SECONDS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._daemon.terminate()
+        if not self._wait(READY_SECONDS):
+            self._daemon.kill()
+            self._daemon.wait()
+
+    def _is_ready(self) -> bool:
+        return any(line.endswith(_LISTENS) for line in Path("/proc/net/unix").read_text().splitlines())
+
+    def _wait(self, seconds: float) -> bool:
+        try:
+            self._daemon.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def main() -> int:
+    """Run the command; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.vm.stack")
+    parser.add_argument("--no-pcscd", action="store_true", help="leave the keys to pyusb")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args()
+    load_modules()
+    enter_our_keys()
+    with nullcontext() if chosen.no_pcscd else UsbPcscd():
+        return subprocess.call(chosen.command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Where a real key is: in a PC/SC reader, or on USB with nobody else."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hostdriver.errors import NoKeyError, SeveralKeysError
+from hostdriver.transport import Transport
+from hostdriver.transport.pcsc import PcscTransport, readers_with_a_card, wait_for_cards
+from hostdriver.transport.usb import UsbName, find_one
+from protocols.i18n import N_
+from vukey_testing.calls import PATIENCE_S
+from vukey_testing.errors import SetupError
+from vukey_testing.usb_news import DeviceNews
+
+
+class Place(Protocol):
+    """What ``--token`` says of a real key."""
+
+    def token(self) -> str:
+        """The whole name of the place where the key is now.
+
+        :raises SetupError: there is no such place with a key in it, or more than one.
+        """
+        ...
+
+    def open(self) -> Transport:
+        """A way to the key.
+
+        :raises SetupError: see `token`.
+        """
+        ...
+
+    def wait(self, token: str, *, present: bool) -> None:
+        """Wait until the key at this whole name is back, or gone; not for ever."""
+        ...
+
+
+def place_of(target: str) -> Place:
+    """What ``pcsc:READER`` or ``usb:VID:PID[:SERIAL]`` says."""
+    name = UsbName.parse(target)
+    return OnUsb(name) if name else InReader(target.removeprefix("pcsc:"))
+
+
+class InReader:
+    """A PC/SC reader.
+
+    :param name: the reader's, or a part of it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def token(self) -> str:
+        """See `Place.token`."""
+        return f"pcsc:{self._reader()}"
+
+    def open(self) -> Transport:
+        """See `Place.open`."""
+        return PcscTransport.open(self._reader())
+
+    def wait(self, token: str, *, present: bool) -> None:
+        """See `Place.wait`."""
+        reader = token.removeprefix("pcsc:")
+        wait_for_cards(lambda readers: (reader in readers) == present, PATIENCE_S)
+
+    def _reader(self) -> str:
+        names = readers_with_a_card()
+        found = [name for name in names if name == self._name] or [
+            name for name in names if self._name in name
+        ]
+        if len(found) != 1:
+            raise SetupError(
+                N_("--token pcsc:{reader}: there must be one such reader with a key in it; there are: {found}"),
+                reader=self._name, found=", ".join(found or names) or "-",
+            )  # fmt: skip
+        return found[0]
+
+
+class OnUsb:
+    """A USB device that pcscd does not have."""
+
+    def __init__(self, name: UsbName) -> None:
+        self._name = name
+
+    def token(self) -> str:
+        """See `Place.token`."""
+        try:
+            return str(find_one(self._name).name)
+        except (NoKeyError, SeveralKeysError) as error:
+            raise SetupError(error.message, **error.values) from None
+
+    def open(self) -> Transport:
+        """See `Place.open`."""
+        return find_one(self._name).open()
+
+    def wait(self, token: str, *, present: bool) -> None:
+        """See `Place.wait`."""
+        with DeviceNews() as news:
+            news.wait_for(UsbName.parse(token) or self._name, PATIENCE_S, present=present)
