@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -48,12 +47,3 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     assert done.stderr.startswith("vukey: ")
     assert "is not libccid's list" in done.stderr
     assert plist.read_text() == "hello"
-
-
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_without_the_right_to(plist: Path, tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    done = vukey("usb", "install-ccid", "--plist", plist, run=tmp_path)
-    tmp_path.chmod(0o700)
-    assert done.returncode == 1
-    assert "sudo" in done.stderr

@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Have a test run inside; without a guest it goes the usual way, and `_place` ends it."""
     house = item.config.stash[HOUSE]
     if not _belongs_inside(item) or not isinstance(house.guest, Guest):
@@ -80,6 +80,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     for report in house.reports(house.guest, item):
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    item.session._setupstate.teardown_exact(nextitem)  # what the test before left for this one's module
     return True
 
 

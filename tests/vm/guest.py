@@ -53,6 +53,8 @@ ENVIRONMENT = {
 """What a command finds; `run` takes more."""
 
 _PARAMETERS = "console=ttyS0 loglevel=4 panic=-1 mitigations=off nokaslr no_timer_check tsc=reliable audit=0"
+_LOG = "log_buf_len=16M"
+"""So much that hours of tests do not push the boot out of it."""
 
 
 class GuestError(RuntimeError):
@@ -195,7 +197,7 @@ def _qemu(kernel: Kernel, initramfs: Path, log: Path, channel: int, processors: 
         "-smp", str(processors), "-m", str(MEMORY_MIB),
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-kernel", str(kernel.image), "-initrd", str(initramfs),
-        "-append", f"{_PARAMETERS} {handed_over}",
+        "-append", f"{_PARAMETERS} {_LOG} {handed_over}",
         "-serial", f"file:{log}",
         "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap",
         "-device", "virtio-9p-pci,fsdev=host,mount_tag=host",

@@ -19,6 +19,7 @@ from emulator.links.usb import disc
 from hostdriver.errors import NotLoggedInError
 from hostdriver.gmt import GmtSession
 from hostdriver.transport.usb import UsbName, find_one
+from hostdriver.transport.usb_disk import DiskTransport
 from hostdriver.transport.usb_interface import UsbInterface, UsbSilenceError, UsbStallError
 from protocols.gmt import SignInput
 from tests.rig.key import REMOVED
@@ -128,7 +129,9 @@ def test_sg_is_told_that_the_key_waits(rig: BusRig) -> None:
     told: list[bytes] = []
     rig.device.on_apdu(lambda apdu, _: told.append(apdu))
     rig.confirmed(rig.session.sign_sm2, container, TRANSFER, SignInput.MESSAGE)
-    rig.session.transport.close()
+    transport = rig.session.transport
+    assert isinstance(transport, DiskTransport)
+    transport._interface.close()  # without the goodbye that ends the login
     node = rig.wire.find("scsi_generic/sg*")
     signing = told[-1]
     assert scsi(node, SEND, data=b"\x12" + len(signing).to_bytes(2) + signing).status == 0
