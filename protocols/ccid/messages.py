@@ -64,7 +64,6 @@ class Notice(IntEnum):
     """bMessageType on the interrupt endpoint (CCID 1.1, 6.3)."""
 
     SLOT_CHANGE = 0x50
-    HARDWARE_ERROR = 0x51
 
 
 @unique

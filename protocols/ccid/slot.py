@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from protocols.usb import Setup  # its package needs construct; this module is to load without
 
 
-OVERCURRENT = 0x01
-"""bHardwareErrorCode (CCID 1.1, 6.3.2)."""
-
 _ABORT = 0x21, ClassRequest.ABORT
 """bmRequestType and bRequest (CCID 1.1, table 5.3-1)."""
 _WIRE_VALUES: dict[tuple[int, int], int] = {
@@ -208,13 +205,6 @@ class Slot:
         """The card was put in or taken out: the RDR_to_PC_NotifySlotChange for the interrupt endpoint (6.3.1)."""
         self._icc = IccStatus.INACTIVE if present else IccStatus.ABSENT
         return bytes((Notice.SLOT_CHANGE, present | 2))
-
-    def hardware_error(self, seq: int = 0, code: int = OVERCURRENT) -> bytes:
-        """The RDR_to_PC_HardwareError for the interrupt endpoint (6.3.2).
-
-        :param seq: of the command during which it happened.
-        """
-        return bytes((Notice.HARDWARE_ERROR, _SLOT, seq, code))
 
     def _is_plain(self) -> bool:
         """Whether an XfrBlock goes straight to the card."""

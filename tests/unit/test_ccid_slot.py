@@ -284,7 +284,6 @@ def test_notices_on_the_interrupt_endpoint() -> None:
     assert slot.slot_change(present=False) == hexed("50 02")
     assert replies(slot.feed(STATUS)) == [hexed("81 00000000 00 09 02 00 01")]
     assert replies(slot.feed(hexed("63 00000000 00 01 00 0000"))) == [hexed("81 00000000 00 01 02 00 01")]
-    assert slot.hardware_error(seq=7) == hexed("51 00 07 01")
 
 
 def test_a_reset_forgets_everything_but_faults_to_come() -> None:
