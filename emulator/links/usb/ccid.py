@@ -32,7 +32,7 @@ from protocols.usb import Endpoint, Interface, Setup, Transfer
 
 _IN = 0x80
 _NOTIFICATION_SIZE = 8
-"""wMaxPacketSize of the interrupt endpoint, in bytes: a NotifySlotChange has two, a HardwareError four."""
+"""wMaxPacketSize of the interrupt endpoint, in bytes: a NotifySlotChange has two."""
 _SMALLEST_PACKET = 64
 """Bulk packets have 64 bytes or 512 (USB 2.0, 5.8.3): what is not a multiple ended with a short one at any speed."""
 _PIN_VERIFY_AND_MODIFY = 3
