@@ -31,11 +31,13 @@ def no_goldens() -> NoReturn:
 
 @pytest.fixture(params=[InProcess, UnixSocket])
 def key(request: pytest.FixtureRequest) -> Iterator[Key]:
+    before = threading.enumerate()
     side = EmulatedKey(made(wanted([{"values": {"pin.user.cache": "session"}}])), "test", request.param)
     key = Key(side, no_goldens)
     yield key
     key.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("vukey")]
+    begun = set(threading.enumerate()) - set(before)
+    assert not [thread for thread in begun if thread.name.startswith("vukey")]
 
 
 @pytest.fixture

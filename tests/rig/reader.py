@@ -90,6 +90,10 @@ class Reader:
         self.wire = Wire()
         self.function.start(self.wire)
 
+    def close(self) -> None:
+        """The host has gone."""
+        self.function.stop()
+
     def send(self, kind: int, data: bytes = b"", *, seq: int = 0, tail: str = "000000") -> None:
         """A PC_to_RDR_* message; `tail` is what the last three bytes of its header are."""
         self.raw(message(kind, data, seq=seq, tail=tail))

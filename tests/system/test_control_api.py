@@ -375,6 +375,7 @@ def test_a_fault_comes_once(device: Device) -> None:
             assert reader.apdu(GET_DEV_INFO)[-2:] == b"\x90\x00"
     finally:
         panel.close()
+        reader.close()
 
 
 def test_a_fault_needs_a_usb_reader_and_a_name(api: Client) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from functools import partial
 
 import pytest
@@ -65,8 +66,15 @@ def shared(device: Device) -> Iterator[SharedKey]:
 
 
 @pytest.fixture
-def reader(shared: SharedKey) -> Reader:
-    reader = Reader(shared)
+def new_reader(shared: SharedKey) -> Iterator[Callable[..., Reader]]:
+    """Makes readers of the one key; each stops with the test."""
+    with ExitStack() as stack:
+        yield lambda **how: stack.enter_context(closing(Reader(shared, **how)))
+
+
+@pytest.fixture
+def reader(new_reader: Callable[..., Reader]) -> Reader:
+    reader = new_reader()
     reader.wire.read(INTERRUPT_IN)
     reader.power_on()
     return reader
@@ -90,12 +98,12 @@ def asking(reader: Reader, device: Device) -> Reader:
 
 
 class TestCard:
-    def test_a_host_hears_at_once_that_a_card_is_in(self, shared: SharedKey) -> None:
+    def test_a_host_hears_at_once_that_a_card_is_in(self, new_reader: Callable[..., Reader]) -> None:
         """CCID 1.1, 6.3.1: NotifySlotChange, slot 0 present and changed."""
-        assert Reader(shared).wire.read(INTERRUPT_IN).hex() == "5003"
+        assert new_reader().wire.read(INTERRUPT_IN).hex() == "5003"
 
-    def test_power_on_answers_the_atr(self, shared: SharedKey, device: Device) -> None:
-        answer = Reader(shared).ask(POWER_ON, seq=5)
+    def test_power_on_answers_the_atr(self, new_reader: Callable[..., Reader], device: Device) -> None:
+        answer = new_reader().ask(POWER_ON, seq=5)
         atr = device.profile.atr
         assert answer == bytes((0x80, len(atr), 0, 0, 0, 0, 5, 0, 0, 0)) + atr
         assert device.powered
@@ -107,8 +115,8 @@ class TestCard:
         assert reader.ask(POWER_OFF, seq=2)[7] == 1  # present, inactive
         assert not device.powered
 
-    def test_an_apdu_without_power_finds_a_mute_card(self, shared: SharedKey) -> None:
-        answer = Reader(shared).ask(XFR, GET_CHALLENGE)
+    def test_an_apdu_without_power_finds_a_mute_card(self, new_reader: Callable[..., Reader]) -> None:
+        answer = new_reader().ask(XFR, GET_CHALLENGE)
         assert (answer[0], failed(answer)) == (0x80, ICC_MUTE)
 
     def test_an_answer_leaves_in_the_thread_that_brought_the_question(self, reader: Reader) -> None:
@@ -167,10 +175,10 @@ class TestCard:
 
 class TestWaiting:
     def test_the_host_is_asked_for_time_until_the_person_has_decided(
-        self, shared: SharedKey, device: Device
+        self, new_reader: Callable[..., Reader], device: Device
     ) -> None:
         """CCID 1.1, 6.2.6: bmCommandStatus 2 with bError = 1 times the waiting time, under the command's number."""
-        reader = Reader(shared, extension_s=0.001)
+        reader = new_reader(extension_s=0.001)
         reader.power_on()
         reader.send(XFR, sign_command(reader, device), seq=7)
         for _ in range(3):
@@ -182,9 +190,9 @@ class TestWaiting:
         assert len(reader.apdu(GET_CHALLENGE)) == 10
 
     def test_the_host_is_asked_for_time_while_the_card_computes(
-        self, shared: SharedKey, device: Device
+        self, new_reader: Callable[..., Reader], device: Device
     ) -> None:
-        reader = Reader(shared, extension_s=0.001)
+        reader = new_reader(extension_s=0.001)
         reader.power_on()
         computed = threading.Event()
         forget = device.on_apdu(lambda apdu, exchange: assert_set(computed))
@@ -199,10 +207,10 @@ class TestWaiting:
         assert len(reader.apdu(GET_CHALLENGE)) == 10
 
     def test_a_host_that_does_not_read_is_asked_for_time_once(
-        self, shared: SharedKey, device: Device
+        self, new_reader: Callable[..., Reader], device: Device
     ) -> None:
         """It may have died: what lies unread would stop the next one's messages on a bus that keeps it all."""
-        reader = Reader(shared, extension_s=0.001)
+        reader = new_reader(extension_s=0.001)
         reader.power_on()
         reader.send(XFR, sign_command(reader, device), seq=7)
         reader.wire.wait_until_unread_is_seen(3)
@@ -242,9 +250,11 @@ class TestWaiting:
         asking.abort_by_control(8)
         assert failed(asking.ask(XFR, GET_CHALLENGE, seq=9)) == CMD_ABORTED
 
-    def test_abort_while_the_host_does_not_read(self, shared: SharedKey, device: Device) -> None:
+    def test_abort_while_the_host_does_not_read(
+        self, new_reader: Callable[..., Reader], device: Device
+    ) -> None:
         """The control request must not wait for a time extension that nobody takes."""
-        reader = Reader(shared, extension_s=0.001)
+        reader = new_reader(extension_s=0.001)
         reader.power_on()
         sign = sign_command(reader, device)
         with reader.wire.unread():
@@ -257,10 +267,10 @@ class TestWaiting:
         assert reader.answer()[6] == 8
 
     def test_a_host_that_asks_on_and_on_and_never_reads_has_to_wait(
-        self, shared: SharedKey, device: Device
+        self, new_reader: Callable[..., Reader], device: Device
     ) -> None:
         """It cannot fill the key's memory: its further messages are not taken."""
-        reader = Reader(shared, extension_s=0.001)
+        reader = new_reader(extension_s=0.001)
         reader.power_on()
         sign = sign_command(reader, device)
 
@@ -364,9 +374,9 @@ class TestUsbKey:
         assert [interface.number for interface in key.model.interfaces] == [0, 1, 2]
         assert [interface.usb_class for interface in key.model.interfaces] == [3, 0x0B, 8]
 
-    def test_each_bus_has_its_own(self, shared: SharedKey) -> None:
+    def test_each_bus_has_its_own(self, shared: SharedKey, new_reader: Callable[..., Reader]) -> None:
         """The key in two buses: one host at a time has it."""
-        first, second = Reader(shared), Reader(shared)
+        first, second = new_reader(), new_reader()
         first.power_on()
         second.power_on()
         shared.lock(first.function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
@@ -86,8 +87,10 @@ class Host:
 
 
 @pytest.fixture
-def host(device: Device) -> Host:
-    return Host(device)
+def host(device: Device) -> Iterator[Host]:
+    host = Host(device)
+    yield host
+    host.reader.close()
 
 
 @pytest.fixture
