@@ -171,21 +171,46 @@ class User(PcscTransport):
         super().close()
 
 
-class Reader:
-    """A slot of vsmartcard's reader in a real pcscd, reached with pyscard.
+class PcscWire:
+    """What every way into a reader of a real pcscd has: pyscard opens the key there.
+
+    Whoever plugs the key in sets `_name`, the reader's; whoever pulls it out takes it back.
+    """
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._user: User | None = None
+
+    @property
+    def token(self) -> str:
+        """See `Wire.token`."""
+        return f"pcsc:{self._name}"
+
+    def open(self) -> Transport:
+        """See `Wire.open`.
+
+        :raises KeyBusyError: the test has it open already.
+        """
+        if self._user and self._user.is_open:
+            raise KeyBusyError(SW.BUSY)  # PC/SC would have the test wait for itself for ever
+        self._user = User.open(self._name)
+        return self._user
+
+
+class Reader(PcscWire):
+    """A slot of vsmartcard's reader.
 
     :param slots: connects to each slot in turn.
     """
 
     def __init__(self, shared: SharedKey, slots: Sequence[Connect]) -> None:
+        super().__init__()
         self._shared = shared
         self._slots = slots
         self._link: VpcdLink | None = None
         self._told = threading.Condition()
         self._state: LinkState | None = None
         self._slot = -1
-        self._name = ""
-        self._user: User | None = None
 
     @property
     def plugged(self) -> bool:
@@ -217,21 +242,6 @@ class Reader:
         if self._name:
             name, self._name, self._user = self._name, "", None
             wait_for_cards(lambda readers: name not in readers, PATIENCE_S)
-
-    @property
-    def token(self) -> str:
-        """See `Wire.token`."""
-        return f"pcsc:{self._name}"
-
-    def open(self) -> Transport:
-        """See `Wire.open`.
-
-        :raises KeyBusyError: the test has it open already.
-        """
-        if self._user and self._user.is_open:
-            raise KeyBusyError(SW.BUSY)  # PC/SC would have the test wait for itself for ever
-        self._user = User.open(self._name)
-        return self._user
 
     def _hear(self, state: LinkState, slot: int) -> None:
         with self._told:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from hostdriver.errors import NoKeyError
 from hostdriver.transport.usb import UsbName, find_one
@@ -16,6 +17,8 @@ _KERNEL_AND_UDEV = 1 | 2
 _LOOK_S = 1.0
 """Longest uninterrupted wait for news."""
 _NEWS_SIZE = 8192
+
+Seen = TypeVar("Seen")
 
 
 class DeviceNews:
@@ -34,15 +37,13 @@ class DeviceNews:
         """Whether libusb sees a key of that name, or sees it no longer, within a time."""
         return self.wait_until(lambda: _is_there(name) == present, seconds)
 
-    def wait_until(self, as_wanted: Callable[[], bool], seconds: float) -> bool:
-        """Look again after every piece of news; whether it came to be as wanted in that time."""
+    def wait_until(self, look: Callable[[], Seen], seconds: float) -> Seen:
+        """Look again after every piece of news; what was seen last: what is wanted (it is true), or time was up."""
         deadline = time.monotonic() + seconds
-        while not as_wanted():
-            if time.monotonic() >= deadline:
-                return False
+        while not (seen := look()) and time.monotonic() < deadline:
             with suppress(OSError):  # silence, or more news than fit
                 self._socket.recv(_NEWS_SIZE)
-        return True
+        return seen
 
 
 def _is_there(name: UsbName) -> bool:

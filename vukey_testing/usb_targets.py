@@ -13,14 +13,12 @@ from emulator.links.usb.gadget import GadgetLink
 from emulator.links.usb.key import UsbKey
 from emulator.links.usb.vhci import VhciLink
 from emulator.sharing import SharedKey
-from hostdriver.errors import KeyBusyError
 from hostdriver.transport import Transport
 from hostdriver.transport.pcsc import wait_for_cards
 from hostdriver.transport.usb import UsbName, find_one
 from protocols.errors import VukeyError
 from protocols.i18n import N_
-from protocols.sw import SW
-from vukey_testing.targets import PATIENCE_S, NoReaderError, User
+from vukey_testing.targets import PATIENCE_S, NoReaderError, PcscWire
 from vukey_testing.usb_news import DeviceNews
 
 Link = VhciLink | GadgetLink
@@ -71,13 +69,12 @@ class Bus:
             self._told.notify_all()
 
 
-class UsbReader:
+class UsbReader(PcscWire):
     """The key in a reader of the machine's pcscd, which libccid makes of it."""
 
     def __init__(self, shared: SharedKey, link: NewLink) -> None:
+        super().__init__()
         self._bus = Bus(shared, link)
-        self._name = ""
-        self._user: User | None = None
 
     @property
     def plugged(self) -> bool:
@@ -112,21 +109,6 @@ class UsbReader:
         if self._name:
             self._name, self._user = "", None
             wait_for_cards(lambda readers: not self._ours(readers), PATIENCE_S)
-
-    @property
-    def token(self) -> str:
-        """See `Wire.token`."""
-        return f"pcsc:{self._name}"
-
-    def open(self) -> Transport:
-        """See `Wire.open`.
-
-        :raises KeyBusyError: the test has it open already.
-        """
-        if self._user and self._user.is_open:
-            raise KeyBusyError(SW.BUSY)  # PC/SC would have the test wait for itself for ever
-        self._user = User.open(self._name)
-        return self._user
 
     def _ours(self, readers: list[str]) -> list[str]:
         """The readers that libccid has named after the key's number: "name [interface] (serial) 00 00"."""
@@ -178,9 +160,14 @@ class UsbDirect:
         return find_one(self._name).open()
 
 
+def on_free_udc(key: UsbKey, on_state: OnState) -> GadgetLink:
+    """A `NewLink`: the first UDC that is free."""
+    return GadgetLink(key, None, on_state)
+
+
 def on_gadget(shared: SharedKey) -> UsbReader:
     """The target `gadget`: the first free UDC, and pcscd."""
-    return UsbReader(shared, lambda key, on_state: GadgetLink(key, None, on_state))
+    return UsbReader(shared, on_free_udc)
 
 
 def on_vhci(shared: SharedKey) -> UsbReader:

@@ -161,6 +161,7 @@ class TestVerify:
         memory.restart()
         device.reset()
         assert host.pin.left == 5
+        host.reader.close()
 
     @pytest.mark.limits(pin__user__extra_press_at=6)
     def test_with_few_tries_left_a_press_comes_first(
