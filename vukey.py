@@ -382,8 +382,8 @@ def _childs_environment(running: RunningKey) -> dict[str, str]:
     """Ours, with what leads to this key and to no other; only its user can read a process's environment."""
     inherited = {name: value for name, value in os.environ.items() if name not in _POINTERS}
     own = {"VUKEY_SERIAL": running.device.serial}
-    if running.socket_path:
-        own["VUKEY_TOKEN"] = f"socket:{running.device.serial}"
+    if running.host_token:
+        own["VUKEY_TOKEN"] = running.host_token
     if running.panel:
         own["VUKEY_PANEL_URL"] = f"{running.panel.url}/t/{running.panel.token}"
     return inherited | own

@@ -5,6 +5,7 @@ It needs root, dummy_hcd and vhci_hcd, changes libccid's list and starts pcscd: 
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -33,6 +34,8 @@ _KEY, _BARE = "5200000001", "5200000002"
 _GUEST_S = 1800
 _PATIENCE_S = 60.0
 _POLL_S = 0.05
+_HOSTS, _DEVICES = 0, min(1, (os.cpu_count() or 1) - 1)
+"""The processors of either: a device has its own, where there are two."""
 
 Found = TypeVar("Found")
 Open = Callable[[UsbName], Transport]
@@ -104,7 +107,10 @@ class _Candidate:
 
 def run_in_guest(arguments: Sequence[str]) -> int:
     """Boot a guest and run `python -m bench` with these arguments in it; its exit code."""
-    boot = [sys.executable, "-m", "tests.vm", "--timeout", str(_GUEST_S), "--"]
+    processors = str(min(2, os.cpu_count() or 1))
+    boot = [
+        sys.executable, "-m", "tests.vm", "--processors", processors, "--timeout", str(_GUEST_S), "--",
+    ]  # fmt: skip
     return subprocess.run(
         [*boot, sys.executable, "-m", "bench", *arguments], cwd=_ROOT, check=False
     ).returncode
@@ -117,6 +123,7 @@ def round_trips(rounds: int = 40, exchanges: int = 25) -> Iterator[RoundTrips]:
     """
     load_modules()
     enter_our_keys()
+    os.sched_setaffinity(0, {_HOSTS})
     for bus in _BUSES:
         with _key(bus) as key, _bare(bus) as bare:
             yield _compared(f"{bus.name}, pyusb", (key, bare), _claimed, rounds, exchanges)
@@ -152,7 +159,8 @@ def _name(serial: str) -> UsbName:
 @contextmanager
 def _started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     quiet = subprocess.DEVNULL  # a guest's command has one stream for both, and JSON may go there
-    with subprocess.Popen(command, cwd=_ROOT, stdout=quiet, stderr=quiet) as process:
+    pinned = ("taskset", "-c", str(_DEVICES), *command)
+    with subprocess.Popen(pinned, cwd=_ROOT, stdout=quiet, stderr=quiet) as process:
         try:
             yield process
         finally:

@@ -186,6 +186,19 @@ class RunningKey:
         return self._directory / f"{self.device.serial}.sock" if wanted else None
 
     @property
+    def host_token(self) -> str | None:
+        """What ``--token`` takes for it on this computer; None where the host has to look for it.
+
+        A reader's name is pcscd's affair, and a key in one is pcscd's: no CCID key is named as one on USB.
+        """
+        if self.socket_path:
+            return f"socket:{self.device.serial}"
+        usb = self.device.profile.usb
+        if "ccid" in usb.interfaces or all(spec.kind != "vhci" for spec in self.specs):
+            return None
+        return f"usb:{usb.vid:04x}:{usb.pid:04x}:{self.device.serial}"
+
+    @property
     def run_file(self) -> RunFile:
         """What others are told of this key."""
         links = tuple(str(spec) for spec in self.specs)

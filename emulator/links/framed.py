@@ -50,7 +50,7 @@ class FramedConnection:
         self._socket = connection
         self._service = service
         self._pending: Exchange | None = None
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        self._wake = -1  # made when it serves, where a lack of files ends nothing but this connection
         self._tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
         if self._tcp:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -58,6 +58,7 @@ class FramedConnection:
     def serve(self) -> None:
         """Serve until the other end, or `close`, ends the connection."""
         try:
+            self._wake = os.eventfd(0, os.EFD_CLOEXEC)
             first = self._receive()
             self._socket.settimeout(None)
             self._handle(first)
@@ -144,4 +145,5 @@ class FramedConnection:
     def _end(self) -> None:
         self._service.leave(self._pending)
         self._socket.close()
-        os.close(self._wake)
+        if self._wake >= 0:
+            os.close(self._wake)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import stat
@@ -10,6 +9,7 @@ import threading
 from pathlib import Path
 
 from emulator.device import Device, Exchange
+from emulator.links.accepting import Acceptor
 from emulator.links.framed import FramedConnection
 from emulator.sharing import SharedKey
 from protocols.errors import VukeyError
@@ -39,7 +39,6 @@ class SocketLink:
         self._path = path
         self._guard = threading.Lock()
         self._clients: dict[_Client, FramedConnection] = {}
-        self._thread = threading.Thread(target=self._accept, name="vukey-socket", daemon=True)
 
     def start(self) -> None:
         """Listen.
@@ -49,21 +48,18 @@ class SocketLink:
         if len(os.fsencode(self._path)) > _MAX_PATH:
             raise SocketLinkError(N_("{path} is too long for a unix socket"), path=self._path)
         _remove_dead_socket(self._path)
-        self._listener = socket.socket(socket.AF_UNIX)
+        listener = socket.socket(socket.AF_UNIX)
         before = os.umask(0o177)
         try:
-            self._listener.bind(str(self._path))
+            listener.bind(str(self._path))
         finally:
             os.umask(before)
-        self._listener.listen(_BACKLOG)
-        self._thread.start()
+        listener.listen(_BACKLOG)
+        self._acceptor = Acceptor(listener, self._take, "vukey-socket")
 
     def close(self) -> None:
         """Send every client away and remove the path."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
+        self._acceptor.close()
         with self._guard:
             connections = list(self._clients.values())
         for connection in connections:
@@ -72,24 +68,22 @@ class SocketLink:
             client.thread.join()
         self._path.unlink(missing_ok=True)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
+    def _take(self, connection: socket.socket) -> None:
+        client = _Client(self)
+        framed = FramedConnection(connection, client)
+        with self._guard:
+            if len(self._clients) >= _MAX_CLIENTS:
+                connection.close()
                 return
-            client = _Client(self)
-            with self._guard:
-                if len(self._clients) >= _MAX_CLIENTS:
-                    connection.close()
-                    continue
-                self._clients[client] = FramedConnection(connection, client)
             client.thread.start()
+            self._clients[client] = framed
 
     def serve(self, client: _Client) -> None:
         """A client's thread, from its first frame to its last."""
+        with self._guard:
+            framed = self._clients[client]
         try:
-            self._clients[client].serve()
+            framed.serve()
         finally:
             with self._guard:
                 del self._clients[client]

@@ -61,6 +61,7 @@ class ApplicationCommands(DeviceCommands):
         challenge = self.random(pin.CHALLENGE_LENGTH)
         cryptogram = pin.verify_cryptogram(pin.pin_key(value.encode()), challenge, self.dialect.pin_block)
         self.send(Ins.VERIFY_PIN, application.handle + cryptogram, p2=pin_type)
+        self._logins.add(application.handle)
 
     def change_pin(
         self, application: ApplicationInfo, old: str, new: str, pin_type: PinType = PinType.USER

@@ -30,6 +30,7 @@ class DeviceCommands(Wire):
         sm4.check_key(key)
         cryptogram = pin.device_cryptogram(key, self.random(16))
         self.send(Ins.DEV_AUTH, cryptogram, p2=DEV_AUTH_SM4)
+        self._is_issuer = True
 
     def change_device_key(self, old: bytes, new: bytes) -> None:
         """ChangeDevAuthKey, after DevAuth with the old key: without a MAC the key would take anything. 16 bytes each.

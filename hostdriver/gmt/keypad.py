@@ -32,6 +32,7 @@ class KeypadCommands(ApplicationCommands):
         """
         apdu = self._command(Ins.VERIFY_PIN, CLA_PLAIN, application, pin_type)
         self._check(self._pin_pad.verify_pin(PinVerify(apdu, pin=_DIGITS)))
+        self._logins.add(application.handle)
 
     def change_pin_on_keypad(self, application: ApplicationInfo, pin_type: PinType = PinType.USER) -> None:
         """ChangePIN; the person types the old PIN, and the new one twice.

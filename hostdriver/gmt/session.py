@@ -43,4 +43,11 @@ class GmtSession(
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.transport.close()
+        self.close()
+
+    def close(self) -> None:
+        """Log out and let the key go; harmless when repeated. Over HID and PC/SC the key keeps its power."""
+        try:
+            self.log_out()
+        finally:
+            self.transport.close()

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hostdriver.errors import AnswerError, NoSuchCommandError, VerificationFailedError, error_for
+from hostdriver.errors import (
+    AnswerError,
+    ApduFailedError,
+    NoSuchCommandError,
+    StatusError,
+    VerificationFailedError,
+    error_for,
+)
 from hostdriver.transport import Transport
 from protocols.apdu import Command, encode_command, parse_response
 from protocols.dialect import DEFAULT, Dialect
-from protocols.errors import ProtocolError
+from protocols.errors import ProtocolError, VukeyError
 from protocols.gmt import CLA_PLAIN, Ins
 from protocols.i18n import N_
 from protocols.sw import SW
@@ -33,6 +41,26 @@ class Wire:
     def __init__(self, transport: Transport, dialect: Dialect = DEFAULT) -> None:
         self.transport = transport
         self.dialect = dialect
+        self._is_idle = True
+        self._logins: set[bytes] = set()
+        self._is_issuer = False
+
+    def log_out(self) -> None:
+        """End what this session has unlocked (E8): ClearSecureState; after DevAuth a reset, as no command ends that.
+
+        A key that is gone, is silent or still has a command is not asked; what it refuses is passed over.
+        """
+        logins, is_issuer = self._logins, self._is_issuer
+        self._logins, self._is_issuer = set(), False
+        if not self._is_idle:
+            return
+        with suppress(VukeyError):
+            if is_issuer:
+                self.transport.reset()
+                return
+            for handle in logins:
+                with suppress(StatusError, ApduFailedError):  # of a handle that has died before its session
+                    self.send(Ins.CLEAR_SECURE_STATE, handle)
 
     def number(self, ins: Ins) -> int:
         """The INS of a command.
@@ -63,7 +91,7 @@ class Wire:
         answer = b""
         for _ in range(_MAX_CHAIN):
             try:
-                piece, sw = parse_response(self.transport.exchange(apdu))
+                piece, sw = parse_response(self._exchange(apdu))
             except ProtocolError as error:
                 raise AnswerError(error.message, **error.values) from error
             answer += piece
@@ -72,6 +100,12 @@ class Wire:
             if sw != SW.MORE_DATA:
                 raise error_for(self.dialect.meaning(sw))
         raise AnswerError(N_("the key's answer does not end"))
+
+    def _exchange(self, apdu: bytes) -> bytes:
+        self._is_idle = False  # and so it stays when no answer comes
+        answer = self.transport.exchange(apdu)
+        self._is_idle = True
+        return answer
 
     def finds_good(self, ins: Ins, data: bytes, *, p1: int = 0, p2: int = 0) -> bool:
         """What a command says that checks a signature.

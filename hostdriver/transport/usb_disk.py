@@ -45,6 +45,8 @@ class DiskTransport:
     def open(cls, device: usb.core.Device, number: int, name: str) -> Self:
         """Claim the interface; a disc of it that is mounted becomes unreadable until it is closed.
 
+        The key is reset first: it may be waiting for the rest of a command whose host has died.
+
         :param name: as ``--token`` takes it.
         :raises KeyClaimedError: another program has it.
         :raises UsbError: the device has no such interface, or it has no bulk endpoint each way.
@@ -53,7 +55,13 @@ class DiskTransport:
         if not (interface.bulk_in and interface.bulk_out):
             interface.close()
             raise UsbError(N_("interface {number} does not take mass-storage commands"), number=number)
-        return cls(interface, name)
+        transport = cls(interface, name)
+        try:
+            transport.reset()
+        except BaseException:
+            interface.close()
+            raise
+        return transport
 
     @property
     def name(self) -> str:

@@ -76,7 +76,7 @@ class HidTransport:
         return b""
 
     def close(self) -> None:
-        """Give the interface back to the system."""
+        """Give the interface back to the system; the key keeps its power, and the logins that nobody has ended."""
         self._interface.close()
 
     def _exchange(self, apdu: bytes) -> bytes:

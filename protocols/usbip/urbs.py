@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum, unique
+from functools import partial
 from typing import NamedTuple
 
 from protocols.errors import ProtocolError
@@ -21,6 +22,7 @@ COMMAND_SIZE = _HEADER.size
 """Bytes of a command's header; the data of an OUT request follow it."""
 MAX_OUT = 1 << 20
 """Longest OUT request that is taken, in bytes. Linux's drivers stay far below."""
+_NO_SCHEDULE = bytes(8)
 _NOT_ISOCHRONOUS = (b"\0\0\0\0", b"\xff\xff\xff\xff")
 """number_of_packets: Linux sends the one, the protocol's text says the other."""
 
@@ -61,6 +63,10 @@ class Submit(NamedTuple):
         return self.endpoint >= 0x80
 
 
+_new_submit = partial(tuple.__new__, Submit)
+"""A request without the generated constructor's call: this is the hot path."""
+
+
 class Unlink(NamedTuple):
     """USBIP_CMD_UNLINK: the host does not want the answer to an earlier request any more."""
 
@@ -81,14 +87,14 @@ def parse_command(header: bytes) -> Submit | Unlink:
         raise ProtocolError(N_("{code:#06x} is not a request of USB/IP"), code=command)
     if endpoint > _LAST_ENDPOINT or is_in > 1:
         raise ProtocolError(N_("USB/IP: there can be no endpoint {endpoint}"), endpoint=endpoint)
-    if schedule[4:] not in _NOT_ISOCHRONOUS:
+    if schedule != _NO_SCHEDULE and schedule[4:] not in _NOT_ISOCHRONOUS:
         raise ProtocolError(N_("USB/IP: an isochronous request to a key"))
     if length < 0 or (length > MAX_OUT and not is_in):
         raise ProtocolError(N_("USB/IP: a request of {size} bytes is too long"), size=length & 0xFFFFFFFF)
-    return Submit(number, is_in << 7 | endpoint, length, schedule, bool(flags & _SHORT_NOT_OK), setup)
+    return _new_submit((number, is_in << 7 | endpoint, length, schedule, flags & _SHORT_NOT_OK != 0, setup))
 
 
-def submitted(request: Submit, data: bytes | int, status: int = 0) -> bytes:
+def submitted(request: Submit, data: bytes | memoryview | int, status: int = 0) -> bytes:
     """USBIP_RET_SUBMIT.
 
     :param data: what goes to the host; of an OUT request, how many bytes were taken.

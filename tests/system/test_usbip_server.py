@@ -182,6 +182,28 @@ def test_silent_clients_are_bounded_and_keep_nobody_out_for_ever(
     assert ask_for_list(address)[8:12] == bytes.fromhex("00000001")
 
 
+def test_a_client_that_trickles_keeps_nobody_out_for_ever(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is for all that it says: a byte now and then buys no more."""
+    monkeypatch.setattr("emulator.links.usb.usbip._PATIENCE_S", 0.2)
+    question = bytes.fromhex("0111 8003 00000000") + b"1-1".ljust(32, b"\0")
+    with socket.create_connection(address) as client:
+        client.settimeout(0.1)
+        for byte in question:
+            try:
+                client.sendall(bytes((byte,)))
+                assert client.recv(1) == b""
+            except TimeoutError:
+                continue
+            except ConnectionError:  # ended before all was read
+                pass
+            break
+        else:
+            pytest.fail("it was heard out")
+    assert ask_for_list(address)[8:12] == bytes.fromhex("00000001")
+
+
 def test_each_key_takes_the_next_free_port(device: Device, link: UsbIpLink) -> None:
     second = UsbIpLink(UsbKey(SharedKey(device)))
     second.start()

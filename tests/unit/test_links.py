@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from emulator.device import Device
 from emulator.links.errors import LinkError
-from emulator.running import LinkSpec, parse_link
+from emulator.profiles import load_profile
+from emulator.running import LinkSpec, Opened, RunningKey, parse_link
+from tests.rig.key import changed
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,25 @@ def test_what_is_no_link(text: str) -> None:
 )
 def test_a_link_is_named_as_it_was_typed(text: str) -> None:
     assert str(parse_link(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("links", "interfaces", "name"),
+    [
+        (["socket", "vhci"], ["hid"], "socket:5212345678"),
+        (["vhci"], ["hid"], "usb:1209:0001:5212345678"),
+        (["usbip", "vhci"], ["disk", "hid"], "usb:1209:0001:5212345678"),
+        (["vhci"], ["ccid"], None),  # pcscd may have it, and then it is not to be had on USB
+        (["vhci"], ["disk", "ccid"], None),
+        (["usbip"], ["hid"], None),  # nobody knows which computer it is plugged into
+        (["gadget"], ["hid"], None),
+        (["vpcd"], ["ccid"], None),
+    ],
+)
+def test_what_the_host_calls_the_key(links: list[str], interfaces: list[str], name: str | None) -> None:
+    profile = changed(load_profile("bocom-2g-tendyron"), usb__interfaces=tuple(interfaces))
+    device = Device(profile, "5212345678")
+    specs = [parse_link(link) for link in links]
+    running = RunningKey(Opened(device, profile.id), specs, lambda *_: None)
+    assert running.host_token == name
+    device.close()

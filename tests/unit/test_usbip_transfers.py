@@ -152,19 +152,19 @@ def test_requests_are_bounded(endpoint: InEndpoint) -> None:
 
 def test_an_endpoint_is_full_until_the_host_takes_something(endpoint: InEndpoint) -> None:
     sent = 0
-    while not endpoint.is_full:
+    while not endpoint.is_full():
         endpoint.send(b"x", True)
         sent += 1
     assert 1 < sent < 100
     endpoint.request(wants(1, 64))
-    assert not endpoint.is_full
+    assert not endpoint.is_full()
 
 
 def test_halted_again_and_again_it_is_halted_once(endpoint: InEndpoint, halted: set[int]) -> None:
     """A disk halts anew whenever the host clears the halt of a command that was none (BOT 1.0, 6.6.1)."""
     for _ in range(1000):
         endpoint.halt()
-    assert not endpoint.is_full
+    assert not endpoint.is_full()
     assert answers(endpoint.request(wants(1, 13))) == [(1, STALL, b"")]
     halted.clear()
     assert endpoint.request(wants(2, 13)) == b""

@@ -31,11 +31,13 @@ def status(*ports: str, first: int = 0) -> str:
 
 @pytest.fixture
 def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(vhci, "CONTROLLER", tmp_path)
-    (tmp_path / "status").write_text(status(USED, STARTING))
-    (tmp_path / "status.1").write_text(status(USED, FREE, FREE, first=16))
-    (tmp_path / "attach").touch()
-    return tmp_path
+    controller = tmp_path / "vhci_hcd.0"
+    monkeypatch.setattr(vhci, "CONTROLLER", controller)
+    controller.mkdir()
+    (controller / "status").write_text(status(USED, STARTING))
+    (controller / "status.1").write_text(status(USED, FREE, FREE, first=16))
+    (controller / "attach").touch()
+    return controller
 
 
 @pytest.fixture
@@ -49,6 +51,22 @@ def test_the_first_free_port_of_high_speed(controller: Path, link: VhciLink) -> 
     assert (port, speed) == ("17", "3")
     assert int(descriptor) > 2
     assert int(device) == 0x10002
+    link.close()
+
+
+def test_not_where_linux_still_has_the_last_device(controller: Path, link: VhciLink) -> None:
+    """As in sysfs: usb3 is the second controller's bus of high speed, 3-2 what is on its second port."""
+    (controller.with_name("vhci_hcd.1") / "usb3" / "3-2").mkdir(parents=True)
+    link.start()
+    assert (controller / "attach").read_text().split()[0] == "18"
+    link.close()
+
+
+def test_there_nevertheless_if_no_other_is_free(controller: Path, link: VhciLink) -> None:
+    for device in ("3-2", "3-3"):
+        (controller.with_name("vhci_hcd.1") / "usb3" / device).mkdir(parents=True)
+    link.start()
+    assert (controller / "attach").read_text().split()[0] == "17"
     link.close()
 
 

@@ -25,8 +25,8 @@ MODULES = ("dummy_hcd", "libcomposite", "usb_f_fs", "vhci_hcd")
 
 _MARK = "vukey-tests: from here on"
 _PULLED_OUT = re.compile(r"\[ *\d+\.\d+\] vhci_hcd: sendmsg failed!, ret=-32 for \d+")
-"""EPIPE in vhci_send_cmd_submit or _unlink of vhci_tx.c. Whoever ends the connection, vhci_shutdown_connection first shuts
-the socket down and then stops their thread: what the host's drivers queue in between fails so. No server can help it."""
+"""EPIPE in vhci_send_cmd_submit or vhci_send_cmd_unlink (vhci_tx.c). Their thread outlives the connection, whoever ends
+it (vhci_shutdown_connection in vhci_hcd.c), and still sends what the host's own drivers queue meanwhile."""
 _LISTENS = "/run/pcscd/pcscd.comm"
 _NO_READERS = Path("/run/no-readers")
 """An empty directory of configuration: Debian's vsmartcard would come before our keys."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.vm.agent import TIMED_OUT
 from tests.vm.guest import OUTPUT_LIMIT, ROOT, Guest, GuestError
 from tests.vm.kernel import find_kernel
 from tests.vm.remote import LostReportsError, reports
+from tests.vm.stack import kernel_complaints, mark_kernel_log
 
 TESTS_OF_EVERY_END = """
 import os, pytest
@@ -104,3 +106,17 @@ def test_a_guest_that_dies_says_why() -> None:
 
 def test_a_test_that_asks_for_no_guest_runs_inside() -> None:
     assert os.uname().nodename == "vukey-guest"
+
+
+def test_only_the_last_word_to_a_key_pulled_out_is_no_complaint_of_the_kernel() -> None:
+    unheard = "vhci_hcd: sendmsg failed!, ret=-32 for 48"
+    heard = [
+        "vhci_hcd: sendmsg failed!, ret=-104 for 48",
+        "usbip-host: sendmsg failed!, ret=-32 for 48",
+        f"{unheard}!",
+    ]
+    mark_kernel_log()
+    for line in (unheard, *heard):
+        Path("/dev/kmsg").write_text(f"<3>{line}\n")
+    Path("/dev/kmsg").write_text("<6>all is well\n")
+    assert [re.sub(r"^\[.*?\] ", "", line) for line in kernel_complaints()] == heard

@@ -8,15 +8,11 @@ import pytest
 
 from emulator.sharing import SharedKey
 from protocols.gmt import SignInput
-from protocols.sm2 import PublicKey
 from tests.rig.messages import TRANSFER
-from tests.rig.verifiers import sm2_verifies
-from tests.vm.keys import attach_and_detach, key_on, run, served_key, usbip
+from tests.vm.keys import UNLISTED_PID, attach_and_detach, is_signed, key_on, run, served, small_key, usbip
 from vukey_testing.targets import Wire
 from vukey_testing.usb_targets import direct, on_gadget, on_vhci
 
-UNLISTED_PID = 0x5AFE
-"""pcscd leaves alone what libccid has not in its list."""
 COMPLAINTS = ("warning", "unrecognized", "invalid", "can't", "cannot", "couldn't", "too short", "junk")
 """Words of lsusb's about descriptors that it does not like."""
 
@@ -50,15 +46,12 @@ def test_a_transfer_is_confirmed_on_the_key(
     with key_on(wire, **values) as rig:
         rig.log_in()
         container = rig.container()
-        with rig.pending(rig.session.sign_sm2, container, TRANSFER, SignInput.MESSAGE) as signature:
-            rig.page_and_press_ok()
-        public = rig.session.public_key(container)
-        assert isinstance(public, PublicKey)
-        assert sm2_verifies(public, TRANSFER, signature.result())
+        signature = rig.confirmed(rig.session.sign_sm2, container, TRANSFER, SignInput.MESSAGE)
+        assert is_signed(rig, container, signature)
 
 
 def test_the_usbip_tool_attaches_and_detaches_it() -> None:
-    with served_key() as (key, port):
+    with small_key() as key, served(key) as port:
         assert "Chip/SmartCard" in usbip(port, "list", "--remote", "127.0.0.1")
         attach_and_detach(key, port)
 
@@ -68,5 +61,7 @@ def test_opensc_talks_to_it() -> None:
         rig.session.transport.close()
         reader = rig.wire.token.removeprefix("pcsc:")
         assert rig.device.serial in run("opensc-tool", "--list-readers")
+        atr = run("opensc-tool", "--reader", reader, "--atr").replace(":", "")
+        assert bytes.fromhex(atr) == rig.profile.atr
         said = run("opensc-tool", "--reader", reader, "--send-apdu", "8050000008")
         assert "SW1=0x90, SW2=0x00" in said

@@ -9,22 +9,21 @@ import os
 import subprocess
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from emulator.links.usb import disc
-from hostdriver.errors import NotLoggedInError
-from hostdriver.gmt import GmtSession
-from hostdriver.transport.usb import UsbName, find_one
+from hostdriver.transport.usb import find_one
 from hostdriver.transport.usb_disk import DiskTransport
+from hostdriver.transport.usb_hid import HidTransport
 from hostdriver.transport.usb_interface import UsbInterface, UsbSilenceError, UsbStallError
 from protocols.gmt import SignInput
-from tests.rig.key import REMOVED
+from tests.rig.key import KeyRig
 from tests.rig.messages import TRANSFER
-from tests.vm.bus_keys import BUSES, BusRig, interrupted_when_it_asks, is_signed, key_on
+from tests.vm.keys import GET_DEV_INFO, LINKS, function_on, name_of, node_of
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +32,6 @@ TO_DEVICE, FROM_DEVICE = -2, -3
 """Of scsi/sg.h."""
 SEND = bytes.fromhex("FE01474D43415049444653 0000000000")
 FETCH = bytes.fromhex("FE02").ljust(16, b"\0")
-GET_DEV_INFO = bytes.fromhex("80040000000000")
 
 
 class SgHeader(ctypes.Structure):
@@ -78,22 +76,22 @@ def scsi(node: Path, cdb: bytes, size: int = 0, data: bytes = b"") -> Answer:
     return Answer(buffer.raw[: size - header.residue], header.status, (sense.raw[2] & 0xF, sense.raw[12]))
 
 
-@pytest.fixture(params=BUSES)
-def rig(request: pytest.FixtureRequest) -> Iterator[BusRig]:
-    with key_on(request.param, "disk") as rig:
+@pytest.fixture(params=LINKS)
+def rig(request: pytest.FixtureRequest) -> Iterator[KeyRig]:
+    with function_on(request.param, "disk") as rig:
         yield rig
 
 
 @pytest.fixture
-def node(rig: BusRig) -> Path:
+def node(rig: KeyRig) -> Path:
     """The sg node, with the interface given back to usb-storage."""
     rig.session.transport.close()
-    return rig.wire.find("scsi_generic/sg*")
+    return node_of(rig.device, "scsi_generic/sg*")
 
 
-def test_linux_mounts_the_disc_and_reads_it(rig: BusRig, tmp_path: Path) -> None:
+def test_linux_mounts_the_disc_and_reads_it(rig: KeyRig, tmp_path: Path) -> None:
     rig.session.transport.close()
-    node = rig.wire.find("block/sr*")
+    node = node_of(rig.device, "block/sr*")
     assert node.read_bytes() == gzip.decompress(Path(disc.__file__).with_name("disc.iso.gz").read_bytes())
     subprocess.run(["mount", "-o", "ro", node, tmp_path], check=True)
     try:
@@ -105,7 +103,7 @@ def test_linux_mounts_the_disc_and_reads_it(rig: BusRig, tmp_path: Path) -> None
     assert "此光盘为模拟光盘。" in text
 
 
-def test_apdus_through_sg(rig: BusRig, node: Path) -> None:
+def test_apdus_through_sg(rig: KeyRig, node: Path) -> None:
     assert scsi(node, FETCH, 512)[1:] == (2, (5, 0x2C))  # nothing was sent
     assert scsi(node, SEND, data=b"\x12\x00\x07" + GET_DEV_INFO).status == 0
     data, status, _ = scsi(node, FETCH, 512)
@@ -114,16 +112,7 @@ def test_apdus_through_sg(rig: BusRig, node: Path) -> None:
     assert scsi(node, SEND, data=b"\x13\x00\x07" + GET_DEV_INFO)[1:] == (2, (5, 0x24))
 
 
-def test_it_is_asked_again_while_the_person_reads(rig: BusRig) -> None:
-    rig.log_in()
-    container = rig.container()
-    with rig.pending(rig.session.sign_sm2, container, TRANSFER, SignInput.MESSAGE) as signature:
-        rig.clock.advance(20)
-        rig.page_and_press_ok()
-    assert is_signed(rig, container, signature.result())
-
-
-def test_sg_is_told_that_the_key_waits(rig: BusRig) -> None:
+def test_sg_is_told_that_the_key_waits(rig: KeyRig) -> None:
     rig.log_in()
     container = rig.container()
     told: list[bytes] = []
@@ -132,7 +121,7 @@ def test_sg_is_told_that_the_key_waits(rig: BusRig) -> None:
     transport = rig.session.transport
     assert isinstance(transport, DiskTransport)
     transport._interface.close()  # without the goodbye that ends the login
-    node = rig.wire.find("scsi_generic/sg*")
+    node = node_of(rig.device, "scsi_generic/sg*")
     signing = told[-1]
     assert scsi(node, SEND, data=b"\x12" + len(signing).to_bytes(2) + signing).status == 0
     assert scsi(node, FETCH, 512) == Answer(b"\x12\x00\x00", 0, (0, 0))
@@ -157,58 +146,6 @@ def test_the_disc_can_be_ejected_and_loaded(node: Path) -> None:
     assert scsi(node, bytes.fromhex("000000000000")).status == 0
 
 
-@pytest.mark.parametrize("size", [1, 507, 508, 1019, 4091])
-def test_answers_of_every_length(rig: BusRig, size: int) -> None:
-    answer = rig.raw(bytes.fromhex("8050000000") + size.to_bytes(2))
-    assert (len(answer), answer[-2:]) == (size + 2, b"\x90\x00")
-
-
-@pytest.mark.parametrize("size", [502, 1014, 0xFFF8])
-def test_apdus_of_every_length(rig: BusRig, size: int) -> None:
-    assert rig.raw(bytes.fromhex("8004000000") + size.to_bytes(2) + bytes(size)) == b"\x67\x00"
-
-
-def test_pulled_out_while_it_asks(rig: BusRig) -> None:
-    rig.log_in()
-    container = rig.container()
-    with rig.ending_in(REMOVED, lambda: rig.session.sign_sm2(container, TRANSFER, SignInput.MESSAGE)):
-        rig.pull_out()
-    rig.plug_in()
-    assert rig.status("80040000000000") == 0x9000
-
-
-def test_nobody_inherits_a_login(rig: BusRig) -> None:
-    """E8."""
-    rig.log_in()
-    name = rig.container().name
-    rig.session.transport.close()
-    with GmtSession(rig.wire.open()) as session:
-        container = session.open_container(session.open_application(rig.profile.application), name)
-        with pytest.raises(NotLoggedInError):
-            session.sign_sm2(container, TRANSFER, SignInput.MESSAGE)
-
-
-def test_interrupted_it_asks_no_longer(rig: BusRig) -> None:
-    rig.log_in()
-    container = rig.container()
-    with interrupted_when_it_asks(rig), pytest.raises(KeyboardInterrupt):
-        rig.session.sign_sm2(container, TRANSFER, SignInput.MESSAGE)
-    assert not rig.asks
-    assert rig.status("80040000000000") == 0x9000
-
-
-@contextmanager
-def bare(rig: BusRig) -> Iterator[UsbInterface]:
-    """The interface, for a test to speak bulk-only itself."""
-    rig.session.transport.close()
-    usb = rig.profile.usb
-    interface = UsbInterface.open(find_one(UsbName(usb.vid, usb.pid, rig.device.serial)).device, 0)
-    try:
-        yield interface
-    finally:
-        interface.close()
-
-
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -218,17 +155,16 @@ def bare(rig: BusRig) -> Iterator[UsbInterface]:
         b"USBC" + bytes(26),
     ],
 )
-def test_an_invalid_command_stalls_until_reset_recovery(rig: BusRig, wrong: bytes) -> None:
+def test_an_invalid_command_stalls_until_reset_recovery(rig: KeyRig, wrong: bytes) -> None:
     inquiry = bytes.fromhex("55534243 02000000 24000000 80 00 06 120000002400").ljust(31, b"\0")
-    with bare(rig) as interface:
+    rig.session.transport.close()
+    with closing(UsbInterface.open(find_one(name_of(rig.device)).device, 0)) as interface:
         buffer = array("B", bytes(512))
         interface.write(interface.bulk_out, wrong)
         with pytest.raises(UsbStallError):
             interface.read(interface.bulk_in, buffer, 5000)
         interface.clear_halt(interface.bulk_in)
-        with pytest.raises(
-            (UsbStallError, UsbSilenceError)
-        ):  # a gadget is not told that its halt was cleared
+        with pytest.raises((UsbStallError, UsbSilenceError)):  # a gadget hears of no halt that is cleared
             interface.read(interface.bulk_in, buffer, 500)
         interface.request(0xFF)
         interface.clear_halt(interface.bulk_in)
@@ -241,8 +177,11 @@ def test_an_invalid_command_stalls_until_reset_recovery(rig: BusRig, wrong: byte
 
 
 def test_both_kinds_on_one_key() -> None:
-    with key_on("vhci", "disk", "hid", "disk") as rig:
-        assert rig.status("80040000000000") == 0x9000
+    with function_on("vhci", "disk", "hid", "disk") as rig:
+        assert isinstance(rig.session.transport, HidTransport)
+        answer = rig.raw(GET_DEV_INFO)
         rig.session.transport.close()
-        assert rig.wire.find("hidraw/hidraw*").is_char_device()
-        assert rig.wire.find("block/sr*").is_block_device()
+        with closing(DiskTransport.open(find_one(name_of(rig.device)).device, 0, "the first disk")) as disk:
+            assert disk.exchange(GET_DEV_INFO) == answer
+        assert node_of(rig.device, "hidraw/hidraw*").is_char_device()
+        assert node_of(rig.device, "block/sr*").is_block_device()

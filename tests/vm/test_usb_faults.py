@@ -17,7 +17,6 @@ from hostdriver.control import KeyApi
 from hostdriver.errors import HostError
 from hostdriver.transport import Transport
 from protocols.ccid import SlotError
-from tests.vm.stack import UsbPcscd, enter_our_keys, load_modules
 from vukey_testing.usb_targets import on_vhci
 
 pytestmark = pytest.mark.slow
@@ -41,12 +40,10 @@ class Met(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def met() -> Iterator[Met]:
-    load_modules()
-    enter_our_keys()
+def met(usb_stack: None) -> Iterator[Met]:
     shared = SharedKey(Device(load_profile("bocom-2g-tendyron")))
     wire = on_vhci(shared)
-    with UsbPcscd(), closing(start_panel(KeyControl(shared, wire), PanelSpec())) as panel:
+    with closing(start_panel(KeyControl(shared, wire), PanelSpec())) as panel:
         wire.plug()
         with KeyApi(panel.url, panel.token) as api, closing(wire.open()) as host:
             yield Met(api, host)

@@ -51,23 +51,12 @@ def run(directory: Path, serial: str) -> subprocess.CompletedProcess[str]:
     (directory / "pytest.ini").write_text("[pytest]\n")
     (directory / "test_it.py").write_text(TESTS)
     up = [sys.executable, "-m", "vukey", "up", "--serial", SERIAL, "--link", "vhci", "--panel", "--"]
-    tests = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "--token",
-        "usb:1209:0001",
-        "--serial",
-        serial,
-    ]
+    tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    key = ["--token", "usb:1209:0001", "--serial", serial]
     # Where we run, pytest loads no plug-ins by itself; here it is to find ours.
-    inherited = {
-        name: value for name, value in os.environ.items() if name != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
-    }
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
     return subprocess.run(
-        [*up, *tests],
+        [*up, *tests, *key],
         cwd=directory,
         env=inherited | {"VUKEY_PIN": "271828", "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -11,8 +11,7 @@ from emulator.sharing import SharedKey
 from protocols.gmt import HashAlgorithm, SignInput
 from tests.rig.key import KeyRig
 from tests.rig.messages import TRANSFER
-from tests.vm.keys import attach_and_detach, key_on, served_key
-from tests.vm.test_smoke_vm import UNLISTED_PID
+from tests.vm.keys import UNLISTED_PID, attach_and_detach, key_on, served, small_key
 from vukey_testing.targets import Wire
 from vukey_testing.usb_targets import direct, on_gadget, on_vhci
 
@@ -22,6 +21,7 @@ APDUS = 10_000
 """In a row."""
 PLUGS = 20
 WAIT_S = 20
+"""libccid gives a bulk transfer 3 s (DEFAULT_COM_READ_TIMEOUT of its ccid.h), unless the reader asks for more."""
 LONGEST = 0xFFFF
 LONGEST_ANSWER = LONGEST - 2
 """A status word follows, and readers count both in 16 bits."""
@@ -72,6 +72,6 @@ def test_in_and_out_twenty_times(rig: KeyRig) -> None:
 
 
 def test_the_usbip_tool_attaches_and_detaches_it_twenty_times() -> None:
-    with served_key() as (key, port):
+    with small_key() as key, served(key) as port:
         for _ in range(PLUGS):
             attach_and_detach(key, port)

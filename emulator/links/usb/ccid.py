@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from emulator.device import Exchange
 from emulator.firmware.pin_entry import PinEntry
@@ -58,6 +59,47 @@ class _Wait:
         exchange.on_end(self.ended.set)
 
 
+class _Outbox:
+    """Answers on their way to the host's bulk IN, in order, in one configuration.
+
+    Whoever is sending already sends what others queue meanwhile, so that nobody waits for a host that does not read,
+    unless that host goes on and on asking.
+    """
+
+    def __init__(self, bus: Bus, endpoint: int) -> None:
+        self._bus = bus
+        self._endpoint = endpoint
+        self._messages: deque[bytes] = deque()
+        self.sending = threading.Lock()
+        self.append = self._messages.append
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    def flush(self) -> None:
+        """Send what is queued."""
+        messages, send, endpoint = self._messages, self._bus.send, self._endpoint
+        while messages and self.sending.acquire(blocking=len(messages) > _MOST_UNREAD):
+            try:
+                while messages:
+                    send(endpoint, messages.popleft())
+            finally:
+                self.sending.release()
+
+    def send_first(self, message: Callable[[], bytes]) -> None:
+        """Send this, if it is anything by now; an answer that comes meanwhile waits for it."""
+        with self.sending:
+            data = message()
+            if data:
+                self._bus.send(self._endpoint, data)
+        self.flush()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the host has taken all that was queued."""
+        return not self._messages and self._bus.is_taken(self._endpoint)
+
+
 class CcidFunction:
     """A slot that always holds its card.
 
@@ -96,10 +138,8 @@ class CcidFunction:
         self._extension_s = extension_s
         self._slot = Slot(max_message=profile.usb.max_message, pin_pad=profile.keypad, atr=profile.atr)
         self._guard = threading.Lock()
-        self._bus: Bus | None = None
+        self._outbox: _Outbox | None = None
         self._wait: _Wait | None = None
-        self._outbox: deque[bytes] = deque()
-        self._sending = threading.Lock()
         self._computing: bytes | None = None
         self._gone = threading.Event()
         self._forget_faults: Callable[[], None]
@@ -109,34 +149,34 @@ class CcidFunction:
         self.stop()
         with self._guard:
             self._slot.reset()
-            self._bus = bus
+            self._outbox = outbox = _Outbox(bus, self._in)
             self._gone = gone = threading.Event()
             self._forget_faults = self._shared.on_fault(self.inject)
             notice = self._slot.slot_change(present=True)
         bus.send(self._interrupt, notice)
-        threading.Thread(target=self._watch, args=(bus, gone), name="vukey-ccid-time", daemon=True).start()
+        threading.Thread(target=self._watch, args=(outbox, gone), name="vukey-ccid-time", daemon=True).start()
 
     def stop(self) -> None:
         """The host has gone: whatever waits ends, and the key is free for others."""
         with self._guard:
-            if self._bus is None:
+            if self._outbox is None:
                 return
-            self._bus = None
+            self._outbox = None
             self._gone.set()
             self._forget_faults()
-            self._outbox.clear()
             wait, self._wait = self._wait, None
         self._shared.leave(self, wait.exchange if wait else None)
 
     def receive(self, endpoint: int, data: bytes) -> None:
         """A piece of the host's messages. None goes on after a short packet, which ends a transfer."""
         with self._guard:
-            if self._bus is None:
+            outbox = self._outbox
+            if outbox is None:
                 return
-            self._do(self._slot.feed(data))
+            self._do(self._slot.feed(data), outbox)
             if (len(data) % _SMALLEST_PACKET or not data) and self._slot.missing:
-                self._do(self._slot.cut())
-        self._flush()
+                self._do(self._slot.cut(), outbox)
+        outbox.flush()
 
     def missing(self, endpoint: int) -> int:
         """How many bytes of a begun message are still to come."""
@@ -145,14 +185,13 @@ class CcidFunction:
     def control(self, setup: Setup, data: bytes) -> bytes | None:
         """Abort, and what a host may ask of the card's clock (5.3)."""
         with self._guard:
-            if self._bus is None:
+            outbox = self._outbox
+            if outbox is None:
                 return None
             answer = self._slot.control(setup, data)
-            self._do(self._slot.due())
-        if (
-            self._outbox
-        ):  # by another thread: a host may read bulk IN only when it has the answer to its request
-            threading.Thread(target=self._flush, name="vukey-ccid-abort", daemon=True).start()
+            self._do(self._slot.due(), outbox)
+        if outbox:  # by another thread: a host may read bulk IN only when it has the answer to its request
+            threading.Thread(target=outbox.flush, name="vukey-ccid-abort", daemon=True).start()
         return answer
 
     def clear_halt(self, endpoint: int) -> None:
@@ -163,14 +202,14 @@ class CcidFunction:
         with self._guard:
             self._slot.inject(error)
 
-    def _do(self, events: list[Event]) -> None:
+    def _do(self, events: list[Event], outbox: _Outbox) -> None:
         """Do what messages ask for and queue the answers, unless a person decides."""
-        shared, slot, outbox = self._shared, self._slot, self._outbox
+        shared, slot = self._shared, self._slot
         for event in events:
             match event:
                 case Transmit():
-                    self._computing = event.apdu
-                    self._begin(shared.begin(self, event.apdu))
+                    self._computing = apdu = event.apdu
+                    self._begin(shared.begin(self, apdu), outbox)
                     self._computing = None
                 case Reply():
                     outbox.append(event.data)
@@ -181,23 +220,26 @@ class CcidFunction:
                     shared.power_off(self)
                     outbox.append(slot.unpowered())
                 case EnterPin():
-                    self._begin(shared.begin_pin_entry(self, _pin_entry(event.entry)), typing=True)
+                    self._begin(shared.begin_pin_entry(self, _pin_entry(event.entry)), outbox, typing=True)
                 case Cancel():
                     self._cancel()
 
-    def _begin(self, exchange: Exchange, *, typing: bool = False) -> None:
-        if exchange.response is not None:
-            self._outbox.append(self._slot.respond(exchange.response))
+    def _begin(self, exchange: Exchange, outbox: _Outbox, *, typing: bool = False) -> None:
+        response = exchange.response
+        if response is not None:
+            outbox.append(self._slot.respond(response))
             return
         wait = self._wait = _Wait(exchange, typing)
-        threading.Thread(target=self._keep_waiting, args=(wait,), name="vukey-ccid", daemon=True).start()
+        threading.Thread(
+            target=self._keep_waiting, args=(wait, outbox), name="vukey-ccid", daemon=True
+        ).start()
 
     def _cancel(self) -> None:
         wait, self._wait = self._wait, None
         if wait is not None:
             wait.exchange.abandon()
 
-    def _keep_waiting(self, wait: _Wait) -> None:
+    def _keep_waiting(self, wait: _Wait, outbox: _Outbox) -> None:
         """Ask the host for more time until the person has decided; a wait that is no longer ours just ends."""
         ended = False
         while not ended:
@@ -206,24 +248,24 @@ class CcidFunction:
                 if self._wait is not wait:
                     return
                 if ended:
-                    self._outbox.append(self._answer(wait))
-                elif not self._outbox and self._bus and self._bus.is_taken(self._in):
-                    # A host that does not read is not asked again.
-                    self._outbox.append(self._slot.extension())
-            self._flush()
+                    outbox.append(self._answer(wait))
+                elif outbox.is_taken:  # a host that does not read is not asked again
+                    outbox.append(self._slot.extension())
+            outbox.flush()
 
-    def _watch(self, bus: Bus, gone: threading.Event) -> None:
+    def _watch(self, outbox: _Outbox, gone: threading.Event) -> None:
         """Ask the host for more time while the card computes long: an RSA key pair takes a small board seconds."""
         seen = None
         while not gone.wait(self._extension_s):
             apdu = self._computing
             if apdu is not None and apdu is seen:
-                with self._sending:
-                    extension = self._slot.extension()
-                    if extension and self._computing is apdu:  # an answer that comes now waits for us
-                        bus.send(self._in, extension)
-                self._flush()
+                outbox.send_first(partial(self._extension, apdu))
             seen = apdu
+
+    def _extension(self, apdu: bytes) -> bytes:
+        """The request for more time, if the card is still computing this; else nothing."""
+        extension = self._slot.extension()
+        return extension if self._computing is apdu else b""
 
     def _answer(self, wait: _Wait) -> bytes:
         self._wait = None
@@ -233,26 +275,6 @@ class CcidFunction:
         if wait.typing and response in self._unanswered:
             return self._slot.fail(self._unanswered[response])
         return self._slot.respond(response)
-
-    def _flush(self) -> None:
-        """Send what is queued, in order.
-
-        Whoever is sending already sends this too, so that nobody waits for a host that does not read, unless that
-        host goes on and on asking.
-        """
-        while self._outbox and self._sending.acquire(blocking=len(self._outbox) > _MOST_UNREAD):
-            try:
-                self._send_queued()
-            finally:
-                self._sending.release()
-
-    def _send_queued(self) -> None:
-        with self._guard:
-            bus, messages = self._bus, tuple(self._outbox)
-            self._outbox.clear()
-        if bus is not None:
-            for message in messages:
-                bus.send(self._in, message)
 
 
 def _lcd_layout(profile: Profile) -> int:

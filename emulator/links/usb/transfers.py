@@ -53,7 +53,6 @@ class InEndpoint:
         self._sent: deque[tuple[bytes | memoryview, _End]] = deque()
         self._waiting: deque[_Waiting] = deque()
 
-    @property
     def is_full(self) -> bool:
         """Whether the host should first take something of what was sent."""
         return len(self._sent) >= _FULL
@@ -68,7 +67,7 @@ class InEndpoint:
         whole_packets = data and not len(data) % self._packet
         end_of_whole = _End.EMPTY_PACKET if message else _End.OPEN
         self._sent.append((data, end_of_whole if whole_packets else _End.OVER))
-        return self._answers()
+        return self._answers() if self._waiting else b""
 
     def halt(self) -> bytes:
         """Halt once the host has taken what was sent; the answers to the requests that this completes."""
@@ -81,6 +80,11 @@ class InEndpoint:
 
         :raises ProtocolError: too many requests wait already.
         """
+        if self._sent and not self._waiting and self._address not in self._halted:
+            data, end = self._sent[0]
+            if end is _End.OVER and len(data) <= request.length and not request.short_not_ok:
+                self._sent.popleft()
+                return submitted(request, data)  # what nearly always happens, without more ado
         if len(self._waiting) >= MAX_WAITING:
             raise ProtocolError(N_("USB/IP: more requests wait than any driver sends"))
         self._waiting.append(_Waiting(request))

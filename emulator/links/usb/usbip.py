@@ -7,10 +7,13 @@ import errno
 import logging
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
+from emulator.links.accepting import Acceptor
 from emulator.links.errors import LinkError
 from emulator.links.states import LinkState, OnState
 from emulator.links.usb import BUS_ID, USBIP_PORT
@@ -48,8 +51,10 @@ _PORTS = 32
 """How many ports are tried, from the default one on."""
 _BACKLOG = 16
 _MAX_CLIENTS = 16
+_READ_AHEAD = 4096
+"""Bytes: a request and the APDU in it, mostly."""
 _PATIENCE_S = 5.0
-"""How long a client may take to say what it wants."""
+"""How long a client may take to say what it wants, from its first byte to its last."""
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),
@@ -79,15 +84,15 @@ class UsbDevice(Protocol):
 
 
 class _Out(NamedTuple):
-    """Where an OUT endpoint leads, and the function's own IN endpoints."""
+    """An OUT endpoint: where it leads, and the function's own IN endpoints."""
 
+    address: int
     function: Function
     answers: tuple[InEndpoint, ...]
 
-    @property
     def must_wait(self) -> bool:
         """Whether the host should first take what the function has sent: a key without room does not acknowledge."""
-        return any(endpoint.is_full for endpoint in self.answers)
+        return any(map(InEndpoint.is_full, self.answers))
 
 
 class _Bus:
@@ -98,7 +103,7 @@ class _Bus:
 
     def send(self, endpoint: int, data: bytes, *, message: bool = True) -> None:
         """See `Bus.send`."""
-        self._session.deliver(self, lambda ins: ins[endpoint].send(data, message))
+        self._session.send(self, endpoint, data, message)
 
     def is_taken(self, endpoint: int) -> bool:
         """See `Bus.is_taken`."""
@@ -106,7 +111,38 @@ class _Bus:
 
     def halt(self, endpoint: int) -> None:
         """See `Bus.halt`."""
-        self._session.deliver(self, lambda ins: ins[endpoint].halt())
+        self._session.halt(self, endpoint)
+
+
+class _Stream:
+    """What the host sends, cut as asked for, with as few system calls as it takes.
+
+    A request comes with its data in one piece nearly always.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._receive = connection.recv
+        self._ahead = b""
+
+    def read(self, size: int) -> bytes:
+        """So many bytes.
+
+        :raises EOFError: the other end has closed.
+        """
+        ahead = self._ahead
+        if size and not ahead:
+            ahead = self._receive(_READ_AHEAD)
+        while len(ahead) < size:
+            piece = self._receive(size - len(ahead), socket.MSG_WAITALL)
+            if not piece:
+                raise EOFError
+            ahead += piece
+        self._ahead = ahead[size:]
+        return ahead[:size]
+
+    def has(self, size: int) -> bool:
+        """Whether so many bytes are here already."""
+        return len(self._ahead) >= size
 
 
 class UsbIpSession:
@@ -123,16 +159,21 @@ class UsbIpSession:
         on_configured: Callable[[bool], None] = lambda configured: None,
     ) -> None:
         self._socket = connection
+        self._stream = _Stream(connection)
         self._functions = key.functions
         self._on_configured = on_configured
         self._control_endpoint = ControlEndpoint(key.model, SPEED, key.functions, self._configure)
         self._bus: _Bus | None = None
         self._lock = threading.Lock()
         self._ins: dict[int, InEndpoint] = {}
-        self._outs: dict[int, _Out] = {}
-        for function in key.functions:
-            self._wire(function)
-        self._held: deque[tuple[Submit, bytes]] = deque()
+        outs = [out for function in key.functions for out in self._wire(function)]
+        self._handlers: dict[int, Callable[[Submit], None]] = {
+            0x00: self._control,
+            0x80: self._control,
+            **{address: partial(self._take, endpoint) for address, endpoint in self._ins.items()},
+            **{out.address: partial(self._put, out) for out in outs},
+        }
+        self._held: deque[tuple[_Out, Submit, bytes]] = deque()
         self._tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
         if self._tcp:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -143,7 +184,11 @@ class UsbIpSession:
         """Serve until the end; then the key is as if pulled out."""
         try:
             while True:
-                self._handle(parse_command(_receive(self._socket, COMMAND_SIZE)))
+                command = parse_command(self._stream.read(COMMAND_SIZE))
+                if isinstance(command, Unlink):
+                    self._unlink(command)
+                else:
+                    self._handlers.get(command.endpoint, self._refuse)(command)
         except (OSError, EOFError) as error:
             _log.debug("USB/IP: the host has gone: %s", error)
         except ProtocolError as error:
@@ -157,61 +202,55 @@ class UsbIpSession:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def deliver(self, bus: _Bus, sent: Callable[[dict[int, InEndpoint]], bytes]) -> None:
-        """For the functions, which need not know whether the host is still there, or has configured the key anew.
+    # For the functions, which need not know whether the host is still there, or has configured the key anew.
 
-        :param sent: puts what a function sends into its endpoint; the answers to the host that this completes.
-        """
+    def send(self, bus: _Bus, endpoint: int, data: bytes, message: bool) -> None:
+        """See `Bus.send`."""
         with self._lock:
-            answers = sent(self._ins) if bus is self._bus else b""
-            if answers:
-                with contextlib.suppress(OSError):
-                    self._socket.sendall(answers)
+            if bus is self._bus:
+                self._deliver(self._ins[endpoint].send(data, message))
+
+    def halt(self, bus: _Bus, endpoint: int) -> None:
+        """See `Bus.halt`."""
+        with self._lock:
+            if bus is self._bus:
+                self._deliver(self._ins[endpoint].halt())
 
     def is_taken(self, endpoint: int) -> bool:
         """See `Bus.is_taken`."""
         with self._lock:
             return self._ins[endpoint].is_empty
 
-    def _wire(self, function: Function) -> None:
+    def _deliver(self, answers: bytes) -> None:
+        """Answer requests for what a function has sent; nothing, where none waits."""
+        if answers:
+            with contextlib.suppress(OSError):
+                self._socket.sendall(answers)
+
+    def _wire(self, function: Function) -> list[_Out]:
         ends, halted = function.interface.endpoints, self._control_endpoint.halted
         own = {
             end.address: InEndpoint(end.address, end.packet_size(SPEED), halted) for end in ends if end.is_in
         }
         self._ins |= own
-        self._outs |= {end.address: _Out(function, tuple(own.values())) for end in ends if not end.is_in}
+        return [_Out(end.address, function, tuple(own.values())) for end in ends if not end.is_in]
 
     def _acknowledge(self) -> None:
         """TCP would wait 40 ms for an answer that goes along, and a host may wait for that before it sends more."""
         if self._tcp:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
-    def _receive(self, request: Submit) -> bytes:
-        """The data of an OUT request."""
-        if not request.length:
-            return b""
-        self._acknowledge()
-        return _receive(self._socket, request.length)
-
-    def _handle(self, command: Submit | Unlink) -> None:
-        if isinstance(command, Unlink):
-            self._unlink(command)
-        elif command.endpoint in (0x00, 0x80):
-            self._control(command)
-        elif command.is_in:
-            self._take(command)
-        else:
-            data = self._receive(command)
-            if self._held or self._must_wait(command):
-                self._hold(command, data)
-            else:
-                self._give(command, data)
+    def _data(self, request: Submit) -> bytes:
+        """What follows an OUT request."""
+        if not self._stream.has(request.length):
+            self._acknowledge()
+        return self._stream.read(request.length)
 
     def _control(self, request: Submit) -> None:
         setup = Setup.decode(request.setup)
-        data = b"" if request.is_in else self._receive(request)
+        data = b"" if request.is_in else self._data(request)
         # HID's reports may come this way too (SET_REPORT): a key without room for the answers takes none.
-        has_room = not (data and any(endpoint.is_full for endpoint in self._ins.values()))
+        has_room = not (data and any(endpoint.is_full() for endpoint in self._ins.values()))
         answer = self._control_endpoint.handle(setup, data) if has_room else None
         if answer is None:
             self._answer(submitted(request, 0, Error.STALL))
@@ -220,46 +259,51 @@ class UsbIpSession:
         else:
             self._answer(submitted(request, len(data)))
 
-    def _take(self, request: Submit) -> None:
+    def _refuse(self, request: Submit) -> None:
+        """There is no such endpoint."""
+        if not request.is_in:
+            self._data(request)
+        self._answer(submitted(request, 0, Error.STALL))
+
+    def _take(self, endpoint: InEndpoint, request: Submit) -> None:
         """The host would take data of an IN endpoint: now, or as soon as there are some."""
-        endpoint = self._ins.get(request.endpoint)
-        if endpoint is None:
-            self._answer(submitted(request, 0, Error.STALL))
-            return
         with self._lock:
             answers = endpoint.request(request)
             if answers:
                 self._socket.sendall(answers)
             else:
                 self._acknowledge()
-        while self._held and not self._must_wait(self._held[0][0]):
+        while self._held and not self._held[0][0].must_wait():
             self._give(*self._held.popleft())
 
-    def _must_wait(self, request: Submit) -> bool:
-        out = self._outs.get(request.endpoint)
-        return out is not None and out.must_wait
+    def _put(self, out: _Out, request: Submit) -> None:
+        """The host brings data to an OUT endpoint."""
+        data = self._data(request)
+        if self._held or out.must_wait():
+            self._hold(out, request, data)
+        else:
+            self._give(out, request, data)
 
-    def _hold(self, request: Submit, data: bytes) -> None:
+    def _hold(self, out: _Out, request: Submit, data: bytes) -> None:
         """Keep what the key has no room for; a bounded amount, whatever the host does."""
-        held = sum(max(len(data), 1024) for _, data in self._held)
+        held = sum(max(len(data), 1024) for *_, data in self._held)
         if held + len(data) > MAX_OUT:
             raise ProtocolError(N_("USB/IP: more requests wait than any driver sends"))
-        self._held.append((request, data))
+        self._held.append((out, request, data))
 
-    def _give(self, request: Submit, data: bytes) -> None:
+    def _give(self, out: _Out, request: Submit, data: bytes) -> None:
         """Answer the host first: it asks for the key's answer while the key works on it."""
-        out = self._outs.get(request.endpoint)
-        if out is None or self._bus is None or request.endpoint in self._control_endpoint.halted:
+        if self._bus is None or out.address in self._control_endpoint.halted:
             self._answer(submitted(request, 0, Error.STALL))
             return
         self._answer(submitted(request, len(data)))
-        out.function.receive(request.endpoint, data)
+        out.function.receive(out.address, data)
 
     def _unlink(self, command: Unlink) -> None:
         with self._lock:
             waited = any(endpoint.unlink(command.unwanted) for endpoint in self._ins.values())
             for held in self._held:
-                if held[0].number == command.unwanted:
+                if held[1].number == command.unwanted:
                     self._held.remove(held)
                     waited = True
                     break
@@ -311,7 +355,6 @@ class UsbIpLink:
         self._session: UsbIpSession | None = None
         self._closed = False
         self._clients: dict[threading.Thread, socket.socket] = {}
-        self._thread = threading.Thread(target=self._accept, name="vukey-usbip", daemon=True)
 
     def start(self) -> None:
         """Listen.
@@ -319,7 +362,7 @@ class UsbIpLink:
         :raises UsbIpError: the address cannot be had.
         """
         self._listener = _listen(*self._address)
-        self._thread.start()
+        self._acceptor = Acceptor(self._listener, self._take, "vukey-usbip")
 
     @property
     def port(self) -> int:
@@ -330,10 +373,7 @@ class UsbIpLink:
     def close(self) -> None:
         """Send every host away: to them the key is pulled out."""
         self._closed = True
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
+        self._acceptor.close()
         with self._guard:
             clients = dict(self._clients)
         for thread, connection in clients.items():
@@ -341,21 +381,16 @@ class UsbIpLink:
                 connection.shutdown(socket.SHUT_RDWR)
             thread.join()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
+    def _take(self, connection: socket.socket) -> None:
+        thread = threading.Thread(
+            target=self._serve, args=(connection,), name="vukey-usbip-host", daemon=True
+        )
+        with self._guard:
+            if len(self._clients) >= _MAX_CLIENTS:
+                connection.close()
                 return
-            thread = threading.Thread(
-                target=self._serve, args=(connection,), name="vukey-usbip-host", daemon=True
-            )
-            with self._guard:
-                if len(self._clients) >= _MAX_CLIENTS:
-                    connection.close()
-                    continue
-                self._clients[thread] = connection
             thread.start()
+            self._clients[thread] = connection
 
     def _serve(self, connection: socket.socket) -> None:
         """A client's thread."""
@@ -372,13 +407,13 @@ class UsbIpLink:
 
     def _talk(self, connection: socket.socket) -> None:
         """One question, and after an import the device."""
-        connection.settimeout(_PATIENCE_S)
-        operation = parse_operation(_receive(connection, HEADER_SIZE))
+        question = _Question(connection, _PATIENCE_S)
+        operation = parse_operation(question.receive(HEADER_SIZE))
         if operation is OpCode.LIST:
             free = [] if self._session else [self._exported]
             connection.sendall(list_reply(free))
         else:
-            self._import(connection, parse_bus_id(_receive(connection, IMPORT_BODY_SIZE)))
+            self._import(connection, parse_bus_id(question.receive(IMPORT_BODY_SIZE)))
 
     @property
     def _exported(self) -> ExportedDevice:
@@ -409,18 +444,30 @@ class UsbIpLink:
         self._on_state(LinkState.CONFIGURED if configured else LinkState.LISTENING)
 
 
-def _receive(connection: socket.socket, size: int) -> bytes:
-    """So many bytes.
+class _Question:
+    """What a client asks, all of it in one time, so that nobody keeps a place by a byte now and then."""
 
-    :raises EOFError: the other end has closed.
-    """
-    data = connection.recv(size, socket.MSG_WAITALL)
-    while len(data) < size:
-        piece = connection.recv(size - len(data), socket.MSG_WAITALL)
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._socket = connection
+        self._deadline = time.monotonic() + seconds
+
+    def receive(self, size: int) -> bytes:
+        """So many bytes.
+
+        :raises EOFError: the other end has closed.
+        :raises TimeoutError: they have not come in time.
+        """
+        data = b""
+        while len(data) < size:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
+            piece = self._socket.recv(size - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from emulator.links.errors import LinkError
@@ -82,16 +81,23 @@ def _attach(descriptor: int) -> int:
     raise VhciError(N_("every port of this computer's virtual USB bus is taken"))
 
 
-def _free_ports() -> Iterator[int]:
+def _free_ports() -> list[int]:
     """The high-speed ports of all controllers that nothing is plugged into.
+
+    Those come last on which Linux has not yet seen the old device off: it may take a new one for that, and let it
+    wait for ever (drivers/usb/core/hub.c, hub_port_connect_change).
 
     Lines of a status file: hub, port, state, speed, device, socket, bus id (drivers/usb/usbip/vhci_sysfs.c).
     """
+    left: list[int] = []
+    lingering: list[int] = []
     for status in [CONTROLLER / "status", *sorted(CONTROLLER.glob("status.*"))]:
-        for line in status.read_text().splitlines():
-            hub, port, state, *_ = line.split()
-            if hub == "hs" and int(state) == _FREE:
-                yield int(port)
+        buses = CONTROLLER.with_suffix(status.suffix or CONTROLLER.suffix)
+        lines = (line.split() for line in status.read_text().splitlines() if line.startswith("hs"))
+        for place, (_, port, state, *_) in enumerate(lines, 1):
+            if int(state) == _FREE:
+                (lingering if any(buses.glob(f"usb*/*-{place}")) else left).append(int(port))
+    return left + lingering
 
 
 def _detach(port: int) -> bool:
