@@ -210,7 +210,11 @@ class Device:
         :raises NotPoweredError: no power.
         """
         with self.lock:
-            return self._busy(apdu) or self._exchange(apdu, self._card.run(apdu))
+            return self.begin_locked(apdu)
+
+    def begin_locked(self, apdu: bytes) -> Exchange:
+        """`begin`, for who holds `lock`."""
+        return self._busy(apdu) or self._exchange(apdu, self._card.run(apdu))
 
     def begin_pin_entry(self, entry: PinEntry) -> Exchange:
         """Have a PIN typed on the keypad; listeners are told of the entry's APDU, which holds no PIN.

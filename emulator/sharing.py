@@ -124,7 +124,7 @@ class SharedKey:
         with device.lock:
             if (user is not self._last or self._reset_owed or not device.powered) and not self._admit(user):
                 return device.refuse_busy(apdu)
-            exchange = device.begin(apdu)
+            exchange = device.begin_locked(apdu)
             if exchange.response is None:
                 self._asker = user
             return exchange

@@ -33,26 +33,23 @@ _FITS = {
 
 
 class Faults:
-    """The faults to come, in the order in which they were asked for; each at most once at a time."""
+    """The faults to come: those ``waiting``, in the order in which they were asked for; each at most once at a time."""
 
     def __init__(self) -> None:
-        self._waiting: list[SlotError] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+        self.waiting: list[SlotError] = []
 
     def add(self, error: SlotError) -> None:
         """Wait for a command that `error` fits."""
-        if error not in self._waiting:
-            self._waiting.append(error)
+        if error not in self.waiting:
+            self.waiting.append(error)
 
     def take(self, command: int) -> SlotError | None:
         """The first that fits this command, which is then no longer waiting.
 
         :param command: bMessageType.
         """
-        for error in self._waiting:
+        for error in self.waiting:
             if command in _FITS[error]:
-                self._waiting.remove(error)
+                self.waiting.remove(error)
                 return error
         return None

@@ -213,7 +213,7 @@ class Slot:
             and self._pending is None
             and self._control_abort is None
             and self._bulk_abort is None
-            and not self._faults
+            and not self._faults.waiting
         )
 
     def _feed_pieces(self, data: bytes) -> list[Event]:

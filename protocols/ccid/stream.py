@@ -19,6 +19,8 @@ class TooLong(NamedTuple):
 class CommandStream:
     """Puts commands together. It never holds more than one, and of a too long one its header alone.
 
+    ``missing`` is how many bytes are still to come of a begun command, as far as its header tells; 0 between two.
+
     :param room: bytes of data that a command may have.
     """
 
@@ -27,21 +29,12 @@ class CommandStream:
         self._partial = bytearray()
         self._skip = 0
         self._too_long = TooLong(Command(0, 0, 0))
-
-    @property
-    def missing(self) -> int:
-        """Bytes still to come of a begun command, as far as its header tells; 0 between two."""
-        if self._skip:
-            return self._skip
-        held = len(self._partial)
-        if held >= HEADER_SIZE:
-            return HEADER_SIZE + self._length() - held
-        return HEADER_SIZE - held if held else 0
+        self.missing = 0
 
     def drop(self) -> None:
         """Forget a begun command; the next byte begins another."""
         self._partial.clear()
-        self._skip = 0
+        self._skip = self.missing = 0
 
     def cut(self) -> Command | None:
         """Forget a begun command whose rest will not come; its header without the data, None if that is cut itself."""
@@ -59,9 +52,18 @@ class CommandStream:
             piece = data[position : position + (self.missing or HEADER_SIZE)]
             position += len(piece)
             command = self._take(piece)
+            self.missing = self._still_missing()
             if command is not None:
                 commands.append(command)
         return commands
+
+    def _still_missing(self) -> int:
+        if self._skip:
+            return self._skip
+        held = len(self._partial)
+        if held >= HEADER_SIZE:
+            return HEADER_SIZE + self._length() - held
+        return HEADER_SIZE - held if held else 0
 
     def _take(self, piece: bytes) -> Command | TooLong | None:
         """A piece that does not go beyond the command it belongs to."""
@@ -75,7 +77,7 @@ class CommandStream:
             self._skip = self._length()
             self._too_long = TooLong(self._take_partial())
             return None
-        return None if self.missing else self._take_partial()
+        return None if self._still_missing() else self._take_partial()
 
     def _length(self) -> int:
         """dwLength of the command whose header is here."""

@@ -193,5 +193,7 @@ def read_size(missing: int, packet_size: int) -> int:
 
     A message of whole packets has no short one at its end, so a read that asks for more would never return.
     """
-    packets = max(1, -(-missing // packet_size))
+    if not missing:
+        return packet_size
+    packets = -(-missing // packet_size)
     return min(packets * packet_size, _PIECE)
