@@ -14,8 +14,8 @@ from typing import NamedTuple
 from protocols.errors import ProtocolError
 from protocols.i18n import N_
 
-_HEADER = struct.Struct(">6Ii8s4x8s")
-_SUBMITTED = struct.Struct(">5I2i8s12x")
+_HEADER = struct.Struct(">2I4x3Ii8s4x8s")
+_SUBMITTED = struct.Struct(">2I12x2i8s12x")
 _UNLINKED = struct.Struct(">5Ii24x")
 
 COMMAND_SIZE = _HEADER.size
@@ -80,7 +80,7 @@ def parse_command(header: bytes) -> Submit | Unlink:
     :raises ProtocolError: an unknown command, an endpoint that cannot be, an isochronous request (no key has such
         an endpoint), or more data than any driver sends.
     """
-    command, number, _, is_in, endpoint, flags, length, schedule, setup = _HEADER.unpack(header)
+    command, number, is_in, endpoint, flags, length, schedule, setup = _HEADER.unpack(header)
     if command == _CMD_UNLINK:
         return Unlink(number, flags)
     if command != _CMD_SUBMIT:
@@ -100,8 +100,8 @@ def submitted(request: Submit, data: bytes | memoryview | int, status: int = 0) 
     :param data: what goes to the host; of an OUT request, how many bytes were taken.
     """
     if isinstance(data, int):
-        return _SUBMITTED.pack(_RET_SUBMIT, request.number, 0, 0, 0, status, data, request.schedule)
-    return _SUBMITTED.pack(_RET_SUBMIT, request.number, 0, 0, 0, status, len(data), request.schedule) + data
+        return _SUBMITTED.pack(_RET_SUBMIT, request.number, status, data, request.schedule)
+    return _SUBMITTED.pack(_RET_SUBMIT, request.number, status, len(data), request.schedule) + data
 
 
 def unlinked(command: Unlink, was_waiting: bool) -> bytes:
