@@ -45,7 +45,7 @@ class Acceptor:
         while not self._closed.is_set():
             try:
                 self._accept()
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, MemoryError) as error:
                 if pause == _FIRST_PAUSE_S and not self._closed.is_set():
                     _log.warning("a connection could not be taken: %s; it is tried again", error)
                 self._closed.wait(pause)

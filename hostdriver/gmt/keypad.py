@@ -31,7 +31,7 @@ class KeypadCommands(ApplicationCommands):
         :raises ConfirmTimeoutError: nobody has typed it in time.
         """
         apdu = self._command(Ins.VERIFY_PIN, CLA_PLAIN, application, pin_type)
-        self._check(self._pin_pad.verify_pin(PinVerify(apdu, pin=_DIGITS)))
+        self._check(self._answered(self._pin_pad.verify_pin, PinVerify(apdu, pin=_DIGITS)))
         self._logins.add(application.handle)
 
     def change_pin_on_keypad(self, application: ApplicationInfo, pin_type: PinType = PinType.USER) -> None:
@@ -46,7 +46,7 @@ class KeypadCommands(ApplicationCommands):
         """
         apdu = self._command(Ins.CHANGE_PIN, CLA_MAC, application, pin_type)
         with refusing_new_pin():
-            self._check(self._pin_pad.modify_pin(PinModify(apdu, pin=_DIGITS)))
+            self._check(self._answered(self._pin_pad.modify_pin, PinModify(apdu, pin=_DIGITS)))
 
     @property
     def _pin_pad(self) -> PinPad:

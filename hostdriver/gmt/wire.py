@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from threading import get_ident
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hostdriver.errors import (
-    AnswerError,
-    ApduFailedError,
-    NoSuchCommandError,
-    StatusError,
-    VerificationFailedError,
-    error_for,
-)
-from hostdriver.transport import Transport
+from hostdriver.errors import AnswerError, NoSuchCommandError, VerificationFailedError, error_for
+from hostdriver.transport import LeavesPower, Transport
 from protocols.apdu import Command, encode_command, parse_response
 from protocols.dialect import DEFAULT, Dialect
 from protocols.errors import ProtocolError, VukeyError
@@ -29,6 +23,7 @@ _MAX_CHAIN = 64
 
 Value = TypeVar("Value")
 Rest = ParamSpec("Rest")
+Asked = TypeVar("Asked")
 
 
 class Wire:
@@ -41,26 +36,29 @@ class Wire:
     def __init__(self, transport: Transport, dialect: Dialect = DEFAULT) -> None:
         self.transport = transport
         self.dialect = dialect
-        self._is_idle = True
         self._logins: set[bytes] = set()
         self._is_issuer = False
+        self._askers: set[int] = set()
+        self._unanswered = False
 
     def log_out(self) -> None:
-        """End what this session has unlocked (E8): ClearSecureState; after DevAuth a reset, as no command ends that.
+        """End what this session has unlocked (E8), where the transport leaves the key its power.
 
-        A key that is gone, is silent or still has a command is not asked; what it refuses is passed over.
+        ClearSecureState; after DevAuth a reset, as no command ends that, and also after a command without an answer,
+        which may have unlocked something. A key that still has a command, of another thread, is left alone.
         """
-        logins, is_issuer = self._logins, self._is_issuer
-        self._logins, self._is_issuer = set(), False
-        if not self._is_idle:
+        logins, self._logins = self._logins, set()
+        must_reset = self._is_issuer or self._unanswered
+        self._is_issuer = self._unanswered = False
+        if self._askers or not isinstance(self.transport, LeavesPower):
             return
         with suppress(VukeyError):
-            if is_issuer:
+            if must_reset:
                 self.transport.reset()
                 return
             for handle in logins:
-                with suppress(StatusError, ApduFailedError):  # of a handle that has died before its session
-                    self.send(Ins.CLEAR_SECURE_STATE, handle)
+                command = Command(CLA_PLAIN, self.number(Ins.CLEAR_SECURE_STATE), 0, 0, handle)
+                self.transport.last_words(encode_command(command))
 
     def number(self, ins: Ins) -> int:
         """The INS of a command.
@@ -91,7 +89,7 @@ class Wire:
         answer = b""
         for _ in range(_MAX_CHAIN):
             try:
-                piece, sw = parse_response(self._exchange(apdu))
+                piece, sw = parse_response(self._answered(self.transport.exchange, apdu))
             except ProtocolError as error:
                 raise AnswerError(error.message, **error.values) from error
             answer += piece
@@ -101,10 +99,16 @@ class Wire:
                 raise error_for(self.dialect.meaning(sw))
         raise AnswerError(N_("the key's answer does not end"))
 
-    def _exchange(self, apdu: bytes) -> bytes:
-        self._is_idle = False  # and so it stays when no answer comes
-        answer = self.transport.exchange(apdu)
-        self._is_idle = True
+    def _answered(self, ask: Callable[[Asked], bytes], asked: Asked) -> bytes:
+        """What the key answers; that it was asked is known until then."""
+        asker = get_ident()
+        self._askers.add(asker)
+        self._unanswered = True
+        try:
+            answer = ask(asked)
+        finally:
+            self._askers.discard(asker)
+        self._unanswered = False
         return answer
 
     def finds_good(self, ins: Ins, data: bytes, *, p1: int = 0, p2: int = 0) -> bool:

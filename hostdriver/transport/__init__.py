@@ -36,6 +36,18 @@ class Transport(Protocol):
 
 
 @runtime_checkable
+class LeavesPower(Protocol):
+    """A transport whose `close` leaves the key its power, and with it what was unlocked (E8)."""
+
+    def last_words(self, apdu: bytes) -> bytes:
+        """`exchange` of a command that no person is asked about; a silent key is not waited for.
+
+        :raises HostError: no answer came.
+        """
+        ...
+
+
+@runtime_checkable
 class PinPad(Protocol):
     """A transport that can ask the key, or the reader that it is in, for a PIN on keys of its own."""
 

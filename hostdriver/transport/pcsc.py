@@ -169,6 +169,13 @@ class PcscTransport:
             _check(self._scard.SCARD_W_REMOVED_CARD)
         return bytes(answer)
 
+    def last_words(self, apdu: bytes) -> bytes:
+        """See `LeavesPower.last_words`: the reader's driver has its own patience.
+
+        :raises KeyRemovedError: the key is gone.
+        """
+        return self.exchange(apdu)
+
     def reset(self) -> bytes:
         """Reset the card; its ATR.
 

@@ -28,6 +28,8 @@ _READ_MS = 20_000
 """Longest time for data or a status: a key may take seconds for a pair of keys."""
 _STALE_MS = 20
 """How long what nobody has fetched may take to come."""
+_MAX_STALE = 256
+"""Transfers of it; no command has more."""
 _AGAIN_S = 0.05
 """Between two questions for an answer that depends on a person."""
 
@@ -94,9 +96,10 @@ class DiskTransport:
         """
         interface = self._interface
         with suppress(UsbSilenceError, UsbStallError):
-            while True:  # what an interrupted command has left on the way
+            for _ in range(_MAX_STALE):  # what an interrupted command has left on the way
                 interface.read(interface.bulk_in, self._buffer, _STALE_MS)
-        interface.request(DiskRequest.RESET)
+        with suppress(UsbStallError):  # BOT 1.0, 3.1 knows no device that does not take it
+            interface.request(DiskRequest.RESET)
         interface.clear_halt(interface.bulk_in)
         interface.clear_halt(interface.bulk_out)
         return b""

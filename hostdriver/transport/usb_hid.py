@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+import time
 from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -20,6 +22,10 @@ _LOOK_MS = 1000
 """Longest uninterrupted wait for an answer: Ctrl-C counts in between."""
 _STALE_MS = 20
 """How long what a program before us did not fetch may take to come."""
+_MAX_STALE = 4096
+"""Reports of it; the longest answer has fewer."""
+_FAREWELL_S = 5.0
+"""How long a key may take for a command that no person is asked about."""
 
 
 class HidTransport:
@@ -62,12 +68,19 @@ class HidTransport:
         :raises UsbError: the key answers what is no message.
         """
         try:
-            return self._exchange(apdu)
+            return self._exchange(apdu, math.inf)
         except KeyboardInterrupt:
             self.reset()
             raise
         except ProtocolError as error:
             raise UsbError(N_("the key's answer is not understood: {trouble}"), trouble=error) from None
+
+    def last_words(self, apdu: bytes) -> bytes:
+        """See `LeavesPower.last_words`.
+
+        :raises UsbSilenceError: no answer came within some seconds.
+        """
+        return self._exchange(apdu, time.monotonic() + _FAREWELL_S)
 
     def reset(self) -> bytes:
         """Reset the whole device on its bus, which is all that HID knows; no ATR comes this way: empty."""
@@ -79,24 +92,27 @@ class HidTransport:
         """Give the interface back to the system; the key keeps its power, and the logins that nobody has ended."""
         self._interface.close()
 
-    def _exchange(self, apdu: bytes) -> bytes:
+    def _exchange(self, apdu: bytes, deadline: float) -> bytes:
         self._sequence = (self._sequence + 1) & 0xFF
         for report in reports(Way.TO_KEY, self._sequence, apdu):
             self._interface.write(self._interface.interrupt_out, report)
         decoder = HidDecoder(Way.FROM_KEY)
         while True:
-            message = decoder.feed(self._next_report())
+            message = decoder.feed(self._next_report(deadline))
             if message is not None and message.sequence == self._sequence:
                 return message.apdu
 
-    def _next_report(self) -> bytes:
+    def _next_report(self, deadline: float) -> bytes:
         while True:
-            with suppress(UsbSilenceError):
+            try:
                 return self._read(_LOOK_MS)
+            except UsbSilenceError:
+                if time.monotonic() >= deadline:
+                    raise
 
     def _drop_stale_reports(self) -> None:
         with suppress(HostError):
-            while True:
+            for _ in range(_MAX_STALE):
                 self._read(_STALE_MS)
 
     def _read(self, milliseconds: int) -> bytes:

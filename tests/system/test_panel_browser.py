@@ -368,7 +368,7 @@ def test_the_log_names_commands_and_withholds_secrets(panel: PanelPage, key: Pan
     row.click()
     expect(row).to_contain_text(key.profile.application.encode().hex(" ").upper())
     rows = panel.page.locator("#rows > li")
-    expect(rows.first).to_contain_text("ClearSecureState")  # the newest comes first: the logout
+    expect(rows.first).to_contain_text("OpenContainer")  # the newest comes first
     panel.filter.fill("verify")
     expect(rows.filter(visible=True)).to_have_count(1)
     panel.page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from emulator.links.usb.disk import DiskFunction
+from hostdriver.errors import KeyRemovedError
 from hostdriver.gmt import GmtSession
 from hostdriver.transport.usb_disk import DiskTransport
-from hostdriver.transport.usb_interface import UsbInterface, UsbStallError
+from hostdriver.transport.usb_interface import UsbInterface
+from protocols.i18n import N_
 from tests.rig.key import user_pin
 from tests.rig.usb_functions import FunctionInterface, QueueBus, shared_key
 
@@ -65,9 +67,17 @@ def test_what_a_host_left_behind_that_died(key: Plugged, left: tuple[bytes, ...]
     assert (len(answer), answer[-2:]) == (290, b"\x90\x00")
 
 
-def test_a_key_that_cannot_be_reset_is_let_go(key: Plugged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_knows_no_reset_is_taken_as_it_is(key: Plugged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key.function, "control", lambda *_: None)
-    with pytest.raises(UsbStallError):
+    assert key.open().exchange(GET_DEV_INFO)[-2:] == b"\x90\x00"
+
+
+def test_a_key_that_has_just_gone_is_let_go(key: Plugged, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise KeyRemovedError(N_("the key was let go"))
+
+    monkeypatch.setattr(FunctionInterface, "request", gone)
+    with pytest.raises(KeyRemovedError):
         key.open()
     assert not key.interface.is_open
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from emulator.device import Device, PowerLostError
+from emulator.hardware.display import ScreenKind
 from emulator.links.inproc import InProcessLink
 from emulator.links.usb.hid import HidFunction
 from emulator.profiles import Profile
-from hostdriver.errors import NotFoundError, NotLoggedInError
+from hostdriver.errors import CancelledError, NotFoundError, NotLoggedInError
 from hostdriver.gmt import GmtSession
+from hostdriver.transport import usb_hid
 from hostdriver.transport.usb_hid import HidTransport
+from hostdriver.transport.usb_interface import UsbSilenceError
 from protocols.ccid import PinModify, PinVerify
-from protocols.gmt import ApplicationInfo, Ins, PinType
-from tests.rig.key import user_pin
+from protocols.gmt import ApplicationInfo, Ins, PinType, SignInput
+from protocols.i18n import N_
+from tests.rig.key import PATIENCE_S, user_pin
+from tests.rig.messages import TRANSFER
 from tests.rig.usb_functions import FunctionInterface, QueueBus, shared_key
 
 CLEAR_SECURE_STATE = 0x1C
@@ -35,6 +42,9 @@ class Powered(InProcessLink):
         if self.is_cut:
             raise PowerLostError("gone")
         return super().exchange(apdu)
+
+    def last_words(self, apdu: bytes) -> bytes:
+        return self.exchange(apdu)
 
     def close(self) -> None:
         self.is_open = False
@@ -150,13 +160,15 @@ def test_closed_twice_it_logs_out_once(host: Host) -> None:
     assert host.way.sent.count(CLEAR_SECURE_STATE) == 1
 
 
-def test_a_key_that_gave_no_answer_is_not_asked_again(host: Host) -> None:
-    """It may be gone or silent, and a close that waits helps nobody."""
-    host.log_in()
+def test_who_got_no_answer_resets_the_key(host: Host) -> None:
+    """Whatever the command did: over PC/SC it is done when Ctrl-C is heard."""
+    application = host.session.open_application(host.device.profile.application)
+    GmtSession(host.way).verify_pin(application, host.pin)
     host.way.is_cut = True
     with pytest.raises(PowerLostError), host.session:
         host.session.device_info()
     assert host.way.sent[-1] == Ins.GET_DEV_INFO
+    assert not host.is_logged_in
     assert not host.way.is_open
 
 
@@ -176,3 +188,46 @@ def test_handles_that_died_before_are_passed_over(host: Host) -> None:
     host.log_in()
     host.session.close()
     assert not host.is_logged_in
+
+
+def test_a_way_that_takes_the_power_away_needs_no_words(device: Device) -> None:
+    apdus: list[bytes] = []
+    device.power_on()
+    device.on_apdu(lambda apdu, _: apdus.append(apdu))
+    with GmtSession(InProcessLink(device)) as session:
+        session.verify_pin(
+            session.open_application(device.profile.application), user_pin(device.profile, "ready")
+        )
+    assert CLEAR_SECURE_STATE not in [apdu[1] for apdu in apdus]
+    assert not device.inspect()[0].user_pin.verified
+
+
+def test_nobody_is_kept_waiting_by_another_threads_command(host: Host) -> None:
+    application = host.log_in()
+    container = host.session.open_container(application, "SM2-SIGN")
+    asked = threading.Event()
+    host.device.on_screen(lambda screen: asked.set() if screen.kind is ScreenKind.CONFIRM else None)
+    with ThreadPoolExecutor(1) as other:
+        signing = other.submit(host.session.sign_sm2, container, TRANSFER, SignInput.MESSAGE)
+        assert asked.wait(PATIENCE_S)
+        host.session.close()
+        assert CLEAR_SECURE_STATE not in host.way.sent
+        assert not signing.done()
+        host.device.press("cancel")
+        assert isinstance(signing.exception(PATIENCE_S), CancelledError)
+
+
+def test_a_silent_key_on_hid_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        interrupt_in = interrupt_out = 1
+
+        def write(self, endpoint: int, data: bytes) -> None:
+            pass
+
+        def read(self, endpoint: int, buffer: object, milliseconds: int) -> int:
+            raise UsbSilenceError(N_("the key does not answer on USB; plug it in again"))
+
+    monkeypatch.setattr(usb_hid, "_FAREWELL_S", 0.0)
+    way = HidTransport(None, Silent(), "usb:1209:0001")  # type: ignore[arg-type]
+    with pytest.raises(UsbSilenceError):
+        way.last_words(bytes.fromhex("80040000000000"))

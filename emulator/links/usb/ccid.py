@@ -87,8 +87,10 @@ class _Outbox:
                 self.sending.release()
 
     def send_first(self, message: Callable[[], bytes]) -> None:
-        """Send this, if it is anything by now; an answer that comes meanwhile waits for it."""
+        """Send this next, if it is anything by now; an answer that comes meanwhile waits for it."""
         with self.sending:
+            while self._messages:
+                self._bus.send(self._endpoint, self._messages.popleft())
             data = message()
             if data:
                 self._bus.send(self._endpoint, data)
@@ -209,8 +211,11 @@ class CcidFunction:
             match event:
                 case Transmit():
                     self._computing = apdu = event.apdu
-                    self._begin(shared.begin(self, apdu), outbox)
-                    self._computing = None
+                    try:
+                        exchange = shared.begin(self, apdu)
+                    finally:
+                        self._computing = None
+                    self._begin(exchange, outbox)
                 case Reply():
                     outbox.append(event.data)
                 case PowerOn():
