@@ -18,7 +18,7 @@ from hostdriver.errors import (
     KeyRemovedError,
     NoPinPadError,
 )
-from hostdriver.transport.usb_interface import UsbError, UsbInterface, UsbSilenceError, UsbStallError
+from hostdriver.transport.usb_interface import UsbError, UsbInterface, UsbSilenceError, UsbStallError, removed
 from protocols.ccid import (
     HEADER_SIZE,
     LONGEST_MESSAGE,
@@ -280,7 +280,7 @@ class UsbCcidTransport:
             for _ in range(_MAX_NOTICES):
                 count = self._interface.read(self._interface.interrupt_in, buffer, _NOTICE_MS)
                 if count > 1 and buffer[0] == Notice.SLOT_CHANGE and not buffer[1] & _PRESENT:
-                    raise _removed()
+                    raise removed()
 
     def _abort(self) -> None:
         """Take the pending command back, by control request and message of one number (CCID 1.1, 5.3.1)."""
@@ -324,7 +324,7 @@ def _class_descriptor(extra: bytes) -> ClassDescriptor:
 
 def _error_of(answer: Answer) -> HostError:
     if answer.icc == IccStatus.ABSENT:
-        return _removed()
+        return removed()
     if answer.error == SlotError.CMD_SLOT_BUSY:
         return KeyBusyError(SW.BUSY)
     if answer.error == SlotError.PIN_CANCELLED:
@@ -332,7 +332,3 @@ def _error_of(answer: Answer) -> HostError:
     if answer.error == SlotError.PIN_TIMEOUT:
         return ConfirmTimeoutError(SW.TIMED_OUT)
     return ReaderError(answer.error)
-
-
-def _removed() -> KeyRemovedError:
-    return KeyRemovedError(N_("the key was removed from USB, or another program reset it: try again"))

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 WRITE_MS = 5000
 """Longest time that a key may leave a transfer to it, or a control request, untaken."""
 _TO_INTERFACE = 0x21
-_FROM_INTERFACE = 0xA1
-"""bmRequestType of a class request to an interface, host to device and device to host (USB 2.0, 9.3.1)."""
+"""bmRequestType of a class request to an interface, host to device (USB 2.0, 9.3.1)."""
 _DIRECTION_IN = 0x80
 _TRANSFER_TYPE = 0x03
 _BULK, _INTERRUPT = 2, 3
@@ -66,6 +65,11 @@ def libusb() -> ModuleType:
     return usb.core  # type: ignore[no-any-return]
 
 
+def removed() -> KeyRemovedError:
+    """The key is gone, or gone for this program."""
+    return KeyRemovedError(N_("the key was removed from USB, or another program reset it: try again"))
+
+
 @contextmanager
 def _usb_errors() -> Iterator[None]:
     """Let what pyusb raises come out as our errors."""
@@ -79,7 +83,7 @@ def _error_of(error: usb.core.USBError) -> HostError:
     if isinstance(error, libusb().USBTimeoutError):
         return UsbSilenceError(N_("the key does not answer on USB; plug it in again"))
     if error.errno in (errno.ENODEV, errno.EIO, errno.ENOENT, errno.ESHUTDOWN):
-        return KeyRemovedError(N_("the key was removed from USB, or another program reset it: try again"))
+        return removed()
     if error.errno == errno.EPIPE:
         return UsbStallError(N_("the key refuses the transfer (stall)"))
     if error.errno == errno.EACCES:
@@ -166,16 +170,6 @@ class UsbInterface:
         """
         with _usb_errors():
             self._device.ctrl_transfer(_TO_INTERFACE, code, value, self.number, data, WRITE_MS)
-
-    def ask(self, code: int, size: int, value: int = 0) -> bytes:
-        """A class request to the interface, and its answer of at most `size` bytes.
-
-        :raises UsbStallError: the key does not know it.
-        """
-        with _usb_errors():
-            return bytes(
-                self._device.ctrl_transfer(_FROM_INTERFACE, code, value, self.number, size, WRITE_MS)
-            )
 
     def clear_halt(self, endpoint: int) -> None:
         """End a stall of an endpoint (USB 2.0, 9.4.1)."""

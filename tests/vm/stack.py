@@ -19,8 +19,6 @@ from emulator.links.usb.libccid import find_list, names_of, read_list, write_lis
 from emulator.profiles import load_profile, profile_ids
 from tests.rig.pcscd import POLL_SECONDS, READY_SECONDS
 
-UNDER = (sys.executable, "-m", "tests.vm.stack")
-"""Before a command: run it with the buses and pcscd."""
 MODULES = ("dummy_hcd", "libcomposite", "usb_f_fs", "vhci_hcd")
 
 _MARK = "vukey-tests: from here on"
