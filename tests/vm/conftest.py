@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.guest import INSIDE, Guest, GuestError
+from tests.vm.guest import INSIDE, PROCESSORS, Guest, GuestError
 from tests.vm.kernel import NoGuestError
 from tests.vm.remote import InsideRun
 from tests.vm.stack import UsbPcscd, enter_our_keys, kernel_complaints, load_modules, mark_kernel_log
 
 HERE = Path(__file__).parent
-PROCESSORS = min(2, os.cpu_count() or 1)
 RUN_SECONDS = 1800.0
 """For all the tests inside together."""
 

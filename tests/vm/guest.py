@@ -36,6 +36,8 @@ RUN_SECONDS = 120.0
 GRACE_SECONDS = 60.0
 """How much later than the agent the host gives a command up, and with it the guest."""
 MEMORY_MIB = 1024
+PROCESSORS = min(2, os.cpu_count() or 1)
+"""Of a guest that the tests run in."""
 LAST_WORDS = 3000
 """Characters of the kernel's log that an error quotes."""
 OUTPUT_LIMIT = 4 << 20

@@ -26,16 +26,18 @@ def reports(
     arguments: Sequence[str],
     *,
     timeout: float,
+    under: Sequence[str] = (),
 ) -> Iterator[pytest.TestReport]:
     """Run pytest in the guest and yield its reports as they come. Take all of them: the guest is busy until then.
 
+    :param under: a command that runs the command that follows it.
     :param timeout: seconds for all of it.
     :raises LostReportsError: it was killed for time, or did not get as far as its tests.
     :raises GuestError: the guest died.
     """
     plugins = [option for plugin in PLUGINS for option in ("-p", plugin)]
     options = ["-p", "no:cacheprovider", "-o", f"timeout={TEST_SECONDS}"]
-    command = [sys.executable, "-m", "pytest", *plugins, *options, *arguments]
+    command = [*under, sys.executable, "-m", "pytest", *plugins, *options, *arguments]
     rest = b""
     output: list[bytes] = []
     for piece in guest.follow(command, timeout=timeout, env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}):

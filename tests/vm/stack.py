@@ -1,6 +1,6 @@
 """USB buses in the guest, and pcscd with libccid for the readers on them. Inside the guest only.
 
-``python -m tests.vm.stack [--no-pcscd] COMMAND…`` runs a command with them.
+``python -m tests.vm.stack [--no-pcscd | --log FILE] COMMAND…`` runs a command with them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from emulator.links.usb.libccid import find_list, names_of, read_list, write_lis
 from emulator.profiles import load_profile, profile_ids
 from tests.rig.pcscd import POLL_SECONDS, READY_SECONDS
 
+UNDER = (sys.executable, "-m", "tests.vm.stack")
+"""Before a command: run it with the buses and pcscd."""
 MODULES = ("dummy_hcd", "libcomposite", "usb_f_fs", "vhci_hcd")
 
 _MARK = "vukey-tests: from here on"
@@ -57,11 +59,22 @@ def kernel_complaints() -> list[str]:
 
 
 class UsbPcscd:
-    """The guest's pcscd: ``with UsbPcscd():``. It takes every key with a CCID function that is plugged in meanwhile."""
+    """The guest's pcscd: ``with UsbPcscd():``. It takes every key with a CCID function that is plugged in meanwhile.
+
+    :param log: gets all that it can say, which slows it down.
+    """
+
+    def __init__(self, log: Path | None = None) -> None:
+        self._log = log
 
     def __enter__(self) -> Self:
         _NO_READERS.mkdir(exist_ok=True)
-        self._daemon = subprocess.Popen(["pcscd", "--foreground", "--config", str(_NO_READERS)])
+        command = ["pcscd", "--foreground", "--config", str(_NO_READERS)]
+        if self._log:
+            with self._log.open("ab") as log:
+                self._daemon = subprocess.Popen([*command, "--debug"], stdout=log, stderr=log)
+        else:
+            self._daemon = subprocess.Popen(command)
         deadline = time.monotonic() + READY_SECONDS
         while not self._is_ready():
             assert self._daemon.poll() is None
@@ -92,11 +105,12 @@ def main() -> int:
     """Run the command; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm.stack")
     parser.add_argument("--no-pcscd", action="store_true", help="leave the keys to pyusb")
+    parser.add_argument("--log", type=Path, help="have pcscd say everything, into a file")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     chosen = parser.parse_args()
     load_modules()
     enter_our_keys()
-    with nullcontext() if chosen.no_pcscd else UsbPcscd():
+    with nullcontext() if chosen.no_pcscd else UsbPcscd(chosen.log):
         return subprocess.call(chosen.command)
 
 
