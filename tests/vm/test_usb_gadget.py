@@ -19,6 +19,7 @@ from emulator.links.states import LinkState
 from emulator.links.usb.function import Bus
 from emulator.links.usb.gadget import GadgetLink
 from emulator.links.usb.gadget_configfs import GadgetError
+from emulator.links.usb.gadget_functionfs import FunctionFs
 from protocols.usb import DeviceModel, Endpoint, Interface, Setup, Transfer
 from tests.rig.key import PATIENCE_S
 from vukey_testing.usb_news import DeviceNews
@@ -234,6 +235,27 @@ def test_an_unknown_request_is_stalled(kind: int) -> None:
             key.host.ctrl_transfer(kind, 99, 0, 0, 0 if kind < TO_HOST else 8)
         assert caught.value.errno == errno.EPIPE
         assert key.exchange(message_of(100)) == message_of(100)
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_a_request_whose_answer_did_not_go_out_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, overtaken: bool
+) -> None:
+    """The next read stalls it (EL2HLT), or is told that others have come (EIDRM)."""
+    go_on = threading.Event()
+    with Plugged() as key:
+        with monkeypatch.context() as patched:
+            patched.setattr(FunctionFs, "reply", lambda *_: go_on.wait(PATIENCE_S))
+            if not overtaken:
+                go_on.set()
+            with pytest.raises(usb.core.USBError):
+                key.host.ctrl_transfer(TO_HOST, 2, 0, 0, 200, 500)
+            usb.util.release_interface(key.host, 0)
+            key.host.reset()
+        go_on.set()
+        key.states.wait_for(LinkState.CONFIGURED, times=2)
+        assert bytes(key.host.ctrl_transfer(TO_HOST, 2, 0, 0, 200)) == bytes(range(200))
+        assert key.exchange(message_of(700)) == message_of(700)
 
 
 def test_a_halt_lasts_until_the_host_clears_it() -> None:

@@ -92,6 +92,12 @@ def _count(descriptors: bytes) -> int:
     return count
 
 
+_UNANSWERED = (errno.EIDRM, errno.EL2HLT, errno.ESHUTDOWN)
+"""What a read says of a request before it whose answer could not go out, since the host was going: others have come
+meanwhile; it is stalled now; the host's going is still to be told (ffs_ep0_read of the kernel's f_fs.c).
+"""
+
+
 class FunctionFs:
     """The files of one mounted FunctionFS: endpoint 0, which speaks for all, and one for each endpoint.
 
@@ -118,8 +124,13 @@ class FunctionFs:
 
     def next_notice(self) -> Notice | None:
         """Wait for the next event; None once `end` was called."""
-        ready = [descriptor for descriptor, _ in self._events.poll()]
-        return None if self._wake in ready else decode_notice(os.read(self._control, _EVENT_SIZE))
+        while self._wake not in [descriptor for descriptor, _ in self._events.poll()]:
+            try:
+                return decode_notice(os.read(self._control, _EVENT_SIZE))
+            except OSError as error:
+                if error.errno not in _UNANSWERED:
+                    raise
+        return None
 
     def end(self) -> None:
         """Make `next_notice` return None, from another thread."""
