@@ -2,7 +2,7 @@
 
 Outside, a test that belongs inside is sent there together with all others of the session, in one run of pytest, and
 its reports come back as if it had run here. One worker of pytest-xdist has all the tests of this directory (see
-`tests.rig.spread`), so that one guest is booted.
+`tests.rig.spread`), so that one guest is booted; `test_usb_conformance` alone takes another, afterwards.
 """
 
 from __future__ import annotations
