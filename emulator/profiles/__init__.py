@@ -8,6 +8,7 @@ from emulator.profiles.loader import load_profile, load_profile_file, profile_id
 from emulator.profiles.model import (
     ActivationCode,
     AdminPin,
+    Bluetooth,
     Confirm,
     Containers,
     DisplaySpec,
@@ -23,6 +24,7 @@ from emulator.profiles.model import (
 __all__ = [
     "ActivationCode",
     "AdminPin",
+    "Bluetooth",
     "Confirm",
     "Containers",
     "DisplaySpec",

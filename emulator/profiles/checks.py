@@ -12,7 +12,11 @@ from emulator.hardware.display import drawable
 from emulator.profiles import errors
 from emulator.profiles.errors import ProfileError
 from emulator.profiles.model import Profile
+from protocols.ble import GATT_PROFILES
 from protocols.dialect import DIALECTS
+
+_LONGEST_IN_A_FRAME = 0xFFFF - 3 - 9
+"""Bytes of data of an APDU in a frame: without the envelope's header and an extended APDU's header and Le."""
 
 
 def check(profile: Profile) -> None:
@@ -126,6 +130,22 @@ def _ciphers(profile: Profile) -> None:
     _need(profile, "containers.sm2", has_sm2, "sm4" in profile.ciphers, "ciphers: sm4")
 
 
+def _bluetooth(profile: Profile) -> None:
+    """Whoever pairs compares a number on the screen; a frame holds what two bytes of length can say (G40)."""
+    if profile.bluetooth is None:
+        return
+    _need(profile, "bluetooth", True, profile.display is not None, "display")
+    _need(profile, "bluetooth", True, "power" in profile.buttons, "buttons: power")
+    gatt, found = profile.bluetooth.gatt, profile.max_apdu_data
+    if gatt not in GATT_PROFILES:
+        known = ", ".join(GATT_PROFILES)
+        raise _refuse(profile, errors.NOT_A_CHOICE, "bluetooth.gatt", found=gatt, known=known)
+    if found > _LONGEST_IN_A_FRAME:
+        raise _refuse(
+            profile, errors.OUT_OF_RANGE, "max_apdu_data", found=found, low=256, high=_LONGEST_IN_A_FRAME
+        )
+
+
 def _buttons(profile: Profile) -> None:
     confirm, extra_press_at = profile.confirm, profile.pin.user.extra_press_at
     _need(profile, "confirm.presses", confirm.presses, "ok" in profile.buttons, "buttons: ok")
@@ -157,5 +177,6 @@ _CHECKS: tuple[Callable[[Profile], None], ...] = (
     _repeated,
     _interfaces,
     _ciphers,
+    _bluetooth,
     _buttons,
 )

@@ -50,6 +50,18 @@ class Usb:
 
 
 @dataclass(frozen=True, slots=True)
+class Bluetooth:
+    """How the key looks by Bluetooth Low Energy.
+
+    `gatt`: its service, by the name it has in `protocols.ble.GATT_PROFILES`.
+    `name_prefix`: comes before the serial number in the local name, which has 29 bytes in an advertisement.
+    """
+
+    gatt: Annotated[str, Text(1, 32)]
+    name_prefix: Annotated[str, Text(1, 13)]
+
+
+@dataclass(frozen=True, slots=True)
 class DisplaySpec:
     """The screen: its size in pixels, what it can draw (E12), and the bank's name on it when idle (E10)."""
 
@@ -165,6 +177,7 @@ class Profile:
     serial_template: Annotated[str, Text(1, 32)]
     atr: Annotated[bytes, Text(2, 33, ascii=False)]
     usb: Usb
+    bluetooth: Bluetooth | None
     display: DisplaySpec | None
     buttons: tuple[Literal["ok", "cancel", "up", "down", "power"], ...]
     keypad: bool

@@ -372,6 +372,29 @@ def test_a_wrong_value_is_named(write_model: WriteModel, toml: str, path: str, s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("toml", "path", "says"),
+    [
+        ("bluetooth.gatt = " + leaf('"sap"'), "bluetooth.gatt", "choose from: vukey, feitian"),
+        ("bluetooth.name_prefix = " + leaf('"Communications"'), "bluetooth.name_prefix", "from 1 to 13"),
+        ("buttons = " + leaf('["ok", "cancel"]'), "bluetooth", "without buttons: power"),
+        ("display = " + leaf('"none"'), "bluetooth", "without display"),
+        ("max_apdu_data = " + leaf("65524"), "max_apdu_data", "from 256 to 65523"),
+    ],
+)
+def test_what_goes_with_bluetooth(write_model: WriteModel, toml: str, path: str, says: str) -> None:
+    with pytest.raises(ProfileError, match=re.escape(says)) as caught:
+        load_profile_file(write_model(f'extends = "bocom-ble-tendyron"\n{toml}\n'))
+    assert caught.value.values["path"] == path
+
+
+def test_bluetooth_keys_have_bluetooth() -> None:
+    for profile_id in IDS:
+        bluetooth = load_profile(profile_id).bluetooth
+        assert (bluetooth is not None) == profile_id.startswith("bocom-ble-")
+        assert bluetooth is None or bluetooth.gatt == ("feitian" if "feitian" in profile_id else "vukey")
+
+
 def test_messages_hold_no_pin(write_model: WriteModel) -> None:
     for toml in ("ready_user_pin = " + leaf('"111111"'), "pin.user.initial = " + leaf('"1357913579135"')):
         with pytest.raises(ProfileError) as caught:
