@@ -86,8 +86,8 @@ LinkOption = Annotated[
         "--link",
         metavar="LINK",
         help=_(
-            "vpcd[:HOST:PORT] (pcscd), socket, usbip[:[HOST:]PORT], vhci or gadget[:UDC]; may be repeated. "
-            "Default: vpcd and socket."
+            "vpcd[:HOST:PORT] (pcscd), socket, usbip[:[HOST:]PORT], vhci, gadget[:UDC] or serial[:PATH]; "
+            "may be repeated. Default: vpcd and socket."
         ),
     ),
 ]

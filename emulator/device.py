@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import ParamSpec
 
+from emulator.exchange import Exchange, PowerLostError
 from emulator.firmware.card import Answer, Card
 from emulator.firmware.confirm import Ask, Decision, Prompt
 from emulator.firmware.core import Core
 from emulator.firmware.facts import ApplicationFacts, CommandFacts, inspect
+from emulator.firmware.pairing import MAX_NUMBER, REFUSED, BluetoothMemory, can_compare, compare_numbers
 from emulator.firmware.pin_entry import PinEntry
 from emulator.hardware.battery import Battery
 from emulator.hardware.buttons import DIGITS, Button
@@ -19,90 +19,24 @@ from emulator.hardware.clock import Clock, SystemClock, Timer
 from emulator.hardware.display import Screen, ScreenKind
 from emulator.hardware.entropy import Entropy, OsEntropy
 from emulator.hardware.storage import MemoryStorage, Storage
+from emulator.hardware.supply import Supply
+from emulator.listeners import Listeners
 from emulator.profiles import Profile
 from protocols.errors import VukeyError
 from protocols.i18n import N_
 from protocols.sw import SW
 
-_log = logging.getLogger(__name__)
+__all__ = ["Device", "Exchange", "NoSuchButtonError", "NotPoweredError", "PowerLostError"]
 
 _OFF = Screen(ScreenKind.OFF, "", ())
-
-Told = ParamSpec("Told")
-ApduListener = Callable[[bytes, "Exchange"], None]
 
 
 class NotPoweredError(VukeyError):
     """An APDU reached a key without power."""
 
 
-class PowerLostError(VukeyError):
-    """Reset, power-off or removal ended a command that was waiting for a person (E11)."""
-
-
 class NoSuchButtonError(VukeyError):
     """The model has no such button."""
-
-
-def _tell(listener: Callable[Told, None], *args: Told.args, **named: Told.kwargs) -> None:
-    """A listener that fails does not stop the key."""
-    try:
-        listener(*args, **named)
-    except Exception as error:
-        _log.error("a listener to the key failed: %s", error)
-        _log.debug("where it failed", exc_info=True)
-
-
-class Exchange:
-    """One APDU from its arrival to its answer.
-
-    ``response`` is None while the key waits for a person.
-    """
-
-    __slots__ = ("_device", "_done", "_listeners", "interrupted", "response")
-
-    def __init__(self, device: Device, response: bytes | None = None) -> None:
-        self._device = device
-        self._done: threading.Event | None = None if response is not None else threading.Event()
-        self._listeners: tuple[Callable[[], None], ...] = ()
-        self.response = response
-        self.interrupted = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether it was answered or interrupted."""
-        return self.response is not None or self.interrupted
-
-    def wait(self) -> bytes:
-        """The response, as soon as there is one. The key's own time-out bounds the wait.
-
-        :raises PowerLostError: power was lost meanwhile.
-        """
-        if self._done is not None:
-            self._done.wait()
-        if self.response is None:
-            raise PowerLostError(N_("the key was removed or reset before it answered"))
-        return self.response
-
-    def on_end(self, listener: Callable[[], None]) -> None:
-        """Call `listener` once it has ended, in whatever thread ends it; at once if it has."""
-        with self._device.lock:
-            if not self.ended:
-                self._listeners += (listener,)
-                return
-        listener()
-
-    def abandon(self) -> None:
-        """The link that carried it is gone: stop waiting for the person."""
-        self._device.abandon(self)
-
-    def _end(self, response: bytes | None) -> None:
-        self.response = response
-        self.interrupted = response is None
-        if self._done is not None:
-            self._done.set()
-        for listener in self._listeners:
-            listener()
 
 
 class Device:
@@ -132,8 +66,9 @@ class Device:
         self.clock: Clock = clock
         self.lock = threading.RLock()
         self.screen = _OFF
-        self._listeners: list[Callable[[Screen], None]] = []
-        self._apdu_listeners: tuple[ApduListener, ...] = ()
+        self._screen_listeners = Listeners[[Screen]](self.lock)
+        self._apdu_listeners = Listeners[[bytes, Exchange]](self.lock)
+        self._switch_listeners = Listeners[[bool]](self.lock)
         self._untold: deque[Screen] = deque()
         self.battery = (
             Battery(clock, profile.auto_off_s, self._nobody_there)
@@ -143,8 +78,10 @@ class Device:
         self._storage = storage or MemoryStorage()
         self._core = Core(profile, self.serial, self._storage, entropy, self._show)
         self._card = Card(self._core)
+        self._bluetooth = BluetoothMemory(self._storage, entropy)
         self._powered = False
-        self._bus_power = False
+        self._supply = Supply(self.battery)
+        self._told_on = False
         self._pending: tuple[Exchange, Answer] | None = None
         self._prompt: Prompt | None = None
         self._timer: Timer | None = None
@@ -153,49 +90,75 @@ class Device:
 
     @property
     def powered(self) -> bool:
-        """Whether the host has powered the key."""
+        """Whether the card has power: a host's, or the key's own (`power_on_battery`)."""
         return self._powered
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the key has power at all: a host's, the bus's that it is plugged into, or its battery's."""
+        return self._supply.is_on
+
+    @property
+    def battery_low(self) -> bool:
+        """Whether it runs on its battery and that is low: no command should be begun."""
+        return self._supply.is_low
 
     def power_on(self) -> bytes:
         """Power, or a warm reset when there is power already; the ATR."""
         with self.lock:
-            self._interrupt()
-            self._powered = True
-            if self.battery:
-                self.battery.switch(on=False)  # the host's power takes its place
-            self._card.reset()
-            self._core.show_idle()
+            self._supply.set_host(on=True)
+            self._start_card()
         return self.profile.atr
 
     reset = power_on
+
+    def power_on_battery(self) -> None:
+        """As `power_on` without a host's power: what the key itself runs on is the card's too, and it stays so.
+
+        Once the key is switched off, by a person or by itself, it is as after `power_off`.
+
+        :raises NotPoweredError: it is switched off.
+        """
+        with self.lock:
+            if not self.is_on:
+                raise NotPoweredError(N_("the key is switched off: press its power button"))
+            self._supply.touch()
+            self._start_card()
+
+    def host_power(self, *, on: bool) -> None:
+        """A host gives power to a card that runs on the key's own, or no longer does: no reset while any is left."""
+        with self.lock:
+            if on is not self._supply.host:
+                self._supply.set_host(on=on)
+                self._power_changed()
 
     def power_off(self) -> None:
         """Power-off, eject, removal, loss of the link: nothing volatile survives (E11)."""
         with self.lock:
             if self._powered:
-                self._interrupt()
-                self._card.reset()
-                self._powered = False
-                self._rest()
+                self._stop_card()
+                self._supply.set_host(on=False)
+                self._power_changed()
 
     def bus_power(self, *, on: bool) -> None:
         """Plugged into a bus, the key has light for its idle screen also while no host gives the card power (E10)."""
         with self.lock:
-            self._bus_power = on
-            if self.battery:
-                self.battery.switch(
-                    on=False
-                )  # a key that is pulled out is dark until somebody switches it on
-            if not self._powered:
-                self._rest()
+            self._supply.set_bus(on=on)
+            self._power_changed()
+
+    def on_switched(self, listener: Callable[[bool], None]) -> Callable[[], None]:
+        """Call `listener` whenever `is_on` has changed, with what it is now; returns what ends that.
+
+        It is called under the device's lock, when the card has lost its power already: it must not block.
+        """
+        return self._switch_listeners.add(listener)
 
     def close(self) -> None:
         """Power off and let go of the memory."""
         with self.lock:
-            self._bus_power = False
-            self.power_off()
-            if self.battery:
-                self.battery.switch(on=False)
+            if self.is_on:
+                self._supply.cut()
+                self._power_changed()
             self._storage.close()
         if self._own_clock is not None:
             self._own_clock.close()  # outside the lock: a callback may wait for it
@@ -233,7 +196,7 @@ class Device:
     def refuse_busy(self, apdu: bytes) -> Exchange:
         """What an APDU gets while the key is somebody else's: *busy* (6FF6)."""
         exchange = Exchange(self, self._core.dialect.private_sw.get(SW.BUSY, SW.BUSY).to_bytes(2))
-        self._tell_apdu(apdu, exchange)
+        self._apdu_listeners.tell(apdu, exchange)
         return exchange
 
     def transmit(self, apdu: bytes) -> bytes:
@@ -243,10 +206,10 @@ class Device:
         :raises PowerLostError: power was lost meanwhile.
         """
         with self.lock:
-            if self._powered and self._pending is None and not self._apdu_listeners:
+            if self._powered and self._pending is None and not self._apdu_listeners and self.battery is None:
                 result = self._card.run(apdu)
                 if isinstance(result, bytes):
-                    return result  # nobody waits and nobody looks on: no exchange is needed
+                    return result  # nobody waits, looks on or saves power: no exchange is needed
                 exchange = self._wait_for_person(result)
             else:
                 exchange = self.begin(apdu)
@@ -257,7 +220,63 @@ class Device:
         with self.lock:
             if self._pending is not None and self._pending[0] is exchange:
                 self._interrupt()
-                self._core.show_idle()
+                self._show_idle()
+
+    # Bluetooth
+
+    def begin_pairing(self, number: int) -> Exchange:
+        """Have a person compare a pairing's number; the response is ACCEPTED or REFUSED (`firmware.pairing`).
+
+        Refused at once while the key waits for a person already, where it is switched off, and where the model has
+        no screen or no button for it. The card needs no power. What interrupts a command interrupts this.
+
+        :raises ValueError: not six digits.
+        """
+        if not 0 <= number <= MAX_NUMBER:
+            raise ValueError("a pairing's number has six digits")
+        with self.lock:
+            if self._pending is not None or not self.is_on or not can_compare(self._core):
+                return self.refuse_pairing()
+            self._supply.touch()
+            return self._wait_for_person(compare_numbers(self._core, number))
+
+    def refuse_pairing(self) -> Exchange:
+        """What a pairing gets while the key is somebody else's."""
+        return Exchange(self, REFUSED)
+
+    def bonds(self) -> dict[str, bytes]:
+        """What was agreed on with each address that the key is paired with; the oldest first. Keep it secret."""
+        with self.lock:
+            return self._bluetooth.bonds()
+
+    def put_bond(self, address: str, data: bytes) -> None:
+        """Keep a bond in place of that address' older one; of more than eight the oldest goes.
+
+        :raises ValueError: no address as in AA:BB:CC:DD:EE:FF or AA:BB:CC:DD:EE:FF/P, or more than 1024 bytes.
+        :raises StateError: it cannot be kept.
+        """
+        with self.lock, self._core.change() as transaction:
+            self._bluetooth.put_bond(transaction, address, data)
+
+    def forget_bond(self, address: str) -> None:
+        """Forget a bond; harmless where there is none.
+
+        :raises StateError: it cannot be forgotten.
+        """
+        with self.lock, self._core.change() as transaction:
+            self._bluetooth.forget_bond(transaction, address)
+
+    def bluetooth_identity(self) -> bytes:
+        """Identity resolving key (16 bytes) and static random address (6, as it is written): made once, and kept.
+
+        :raises StateError: it cannot be kept.
+        """
+        with self.lock:
+            identity = self._bluetooth.identity
+            if identity is None:
+                with self._core.change() as transaction:
+                    identity = self._bluetooth.put_identity(transaction)
+            return identity
 
     # The person
 
@@ -292,7 +311,7 @@ class Device:
         return prompt is not None and not prompt.read
 
     def press(self, button: Button | str) -> None:
-        """Press a button. With nothing asked, nothing happens.
+        """Press a button. With nothing asked, nothing happens; the power button switches a key on its battery always.
 
         :raises NoSuchButtonError: the model has none of that name.
         """
@@ -302,9 +321,11 @@ class Device:
                 N_("this model has no button {button}; it has: {known}"), button=str(button), known=known
             )
         with self.lock:
+            self._supply.touch()
             prompt = self._prompt
-            if prompt is None:
-                self._press_idle(button)
+            if button == Button.POWER and self._supply.press_power():
+                self._power_changed()
+            if button == Button.POWER or prompt is None:
                 return
             decision = prompt.press(Button(button), self.clock.now())
             if decision is None:
@@ -325,30 +346,16 @@ class Device:
 
         It is called in the thread that changed the screen, under the device's lock: it must not block.
         """
-        with self.lock:
-            self._listeners.append(listener)
-
-        def remove() -> None:
-            with self.lock:
-                self._listeners.remove(listener)
-
-        return remove
+        return self._screen_listeners.add(listener)
 
     # Whoever looks on
 
-    def on_apdu(self, listener: ApduListener) -> Callable[[], None]:
+    def on_apdu(self, listener: Callable[[bytes, Exchange], None]) -> Callable[[], None]:
         """Call `listener` with every APDU from now on and its exchange; returns what ends that.
 
         It is called under the device's lock once the APDU was answered or waits for a person: it must not block.
         """
-        with self.lock:
-            self._apdu_listeners += (listener,)
-
-        def remove() -> None:
-            with self.lock:
-                self._apdu_listeners = tuple(other for other in self._apdu_listeners if other is not listener)
-
-        return remove
+        return self._apdu_listeners.add(listener)
 
     def command_facts(self, apdu: bytes) -> CommandFacts:
         """What an APDU is called, and whether its data are nobody's business."""
@@ -361,10 +368,6 @@ class Device:
 
     # Inside, under the lock
 
-    def _tell_apdu(self, apdu: bytes, exchange: Exchange) -> None:
-        for listener in self._apdu_listeners:
-            _tell(listener, apdu, exchange)
-
     def _busy(self, apdu: bytes) -> Exchange | None:
         """The refusal of whatever comes while the key waits for a person.
 
@@ -372,12 +375,14 @@ class Device:
         """
         if not self._powered:
             raise NotPoweredError(N_("the key has no power: reset it first"))
+        if self.battery is not None:
+            self.battery.touch()
         return self.refuse_busy(apdu) if self._pending is not None else None
 
     def _exchange(self, apdu: bytes, result: bytes | Answer) -> Exchange:
         exchange = Exchange(self, result) if isinstance(result, bytes) else self._wait_for_person(result)
         if self._apdu_listeners:
-            self._tell_apdu(apdu, exchange)
+            self._apdu_listeners.tell(apdu, exchange)
         return exchange
 
     def _wait_for_person(self, answer: Answer) -> Exchange:
@@ -398,36 +403,47 @@ class Device:
             return
         try:
             while self._untold:
-                for listener in tuple(self._listeners):
-                    _tell(listener, self._untold[0])
+                self._screen_listeners.tell(self._untold[0])
                 self._untold.popleft()
         finally:
             self._untold.clear()
 
-    def _press_idle(self, button: Button | str) -> None:
-        """Nothing is asked: the power button switches a key that runs on its battery, any other keeps it awake."""
-        if self.battery is None or self._powered or self._bus_power:
-            return
-        if button == Button.POWER:
-            self._switch(self.battery, on=not self.battery.on)
-        else:
-            self.battery.touch()
+    def _start_card(self) -> None:
+        self._interrupt()
+        self._powered = True
+        self._card.reset()
+        self._core.show_idle()
+        self._tell_switched()
 
-    def _switch(self, battery: Battery, *, on: bool) -> None:
-        battery.switch(on=on)
-        self._rest()
+    def _stop_card(self) -> None:
+        self._interrupt()
+        self._card.reset()
+        self._powered = False
 
-    def _rest(self) -> None:
-        """The screen without a host's power: idle on the bus's or the battery's, else dark."""
-        if self._bus_power or (self.battery and self.battery.on):
-            self._core.show_idle(connected=False)
+    def _power_changed(self) -> None:
+        """Without any the card stops, and so does a pairing."""
+        if not self.is_on and (self._powered or self._pending is not None):
+            self._stop_card()
+        if not self._powered and self._pending is None:
+            self._show_idle()
+        self._tell_switched()
+
+    def _tell_switched(self) -> None:
+        if self.is_on is not self._told_on:
+            self._told_on = self.is_on
+            self._switch_listeners.tell(self._told_on)
+
+    def _show_idle(self) -> None:
+        """The screen while nothing is asked: dark without any power."""
+        if self.is_on:
+            self._core.show_idle(connected=self._powered)
         else:
             self._show(_OFF)
 
     def _nobody_there(self) -> None:
         with self.lock:
-            if self.battery and self.battery.on:
-                self._switch(self.battery, on=False)
+            if self._supply.is_left():
+                self._power_changed()
 
     def _ask(self, ask: Ask) -> None:
         core = self._core
@@ -456,11 +472,11 @@ class Device:
             ask = answer.send(decision)
         except StopIteration as done:
             self._pending = None
-            self._core.show_idle()
-            exchange._end(done.value)
+            self._show_idle()
+            exchange.end(done.value)
         except BaseException:  # the power was cut: nobody may wait for an answer that will not come
             self._pending = None
-            exchange._end(None)
+            exchange.end(None)
             raise
         else:
             self._ask(ask)
@@ -473,4 +489,4 @@ class Device:
         self._pending = None
         self._forget_prompt()
         answer.close()
-        exchange._end(None)
+        exchange.end(None)

@@ -27,7 +27,10 @@ _STATE_TEXTS = {
     LinkState.CONFIGURED: N_("plugged into a computer"),
     LinkState.UNPLUGGED: N_("unplugged"),
 }
-_LINK_TEXTS = {("usbip", LinkState.LISTENING): N_("plug it in with: {command}")}
+_LINK_TEXTS = {
+    ("usbip", LinkState.LISTENING): N_("plug it in with: {command}"),
+    ("serial", LinkState.LISTENING): N_("listening at {path}"),
+}
 
 
 def _attach_command(host: str, port: int) -> str:
@@ -92,7 +95,11 @@ class Face:
         """A link changed its state."""
         text = _LINK_TEXTS.get((spec.kind, state)) or _STATE_TEXTS[state]
         line = _(text).format(
-            host=spec.host, port=spec.port, slot=slot, command=_attach_command(spec.host, spec.port)
+            host=spec.host,
+            port=spec.port,
+            slot=slot,
+            command=_attach_command(spec.host, spec.port),
+            path=spec.path,
         )
         self._links[spec] = f"{spec.kind}: {line}"
         self._show(self._link_line)

@@ -18,6 +18,7 @@ from emulator.device import Device
 from emulator.hardware.storage import MemoryStorage, StateError, Storage
 from emulator.hardware.storage_sqlite import SqliteStorage
 from emulator.links.errors import LinkError
+from emulator.links.serial import Port, Pty, SerialLink, SerialPort
 from emulator.links.states import LinkState, OnState
 from emulator.links.unix_socket import SocketLink
 from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, VpcdLink, tcp_slots
@@ -35,31 +36,36 @@ _READY_WHEN = {
     "usbip": LinkState.LISTENING,
     "vhci": LinkState.CONFIGURED,
     "gadget": LinkState.CONFIGURED,
+    "serial": LinkState.LISTENING,
 }
 """Each kind of link, and when the key can be used through it, as far as that is up to us."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
-    """One ``--link``: its kind, for vpcd and usbip where it listens, for gadget the controller.
+    """One ``--link``: its kind, for vpcd and usbip where it listens, for gadget the controller, for serial the line.
 
     :param port: 0: the first free one from usbip's on.
     :param controller: None: the first free one.
+    :param path: None: a pseudo-terminal; of a running key, where the host finds it.
     """
 
     kind: str
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     controller: str | None = None
+    path: Path | None = None
 
     def __str__(self) -> str:
         if self.kind in ("vpcd", "usbip"):
             return f"{self.kind}:{self.host}:{self.port}"
+        if self.path:
+            return f"{self.kind}:{self.path}"
         return f"{self.kind}:{self.controller}" if self.controller else self.kind
 
 
 def parse_link(text: str) -> LinkSpec:
-    """``vpcd[:HOST:PORT]``, ``socket``, ``usbip[:[HOST:]PORT]``, ``vhci`` or ``gadget[:UDC]``.
+    """``vpcd[:HOST:PORT]``, ``socket``, ``usbip[:[HOST:]PORT]``, ``vhci``, ``gadget[:UDC]`` or ``serial[:PATH]``.
 
     :raises LinkError: anything else.
     """
@@ -68,13 +74,18 @@ def parse_link(text: str) -> LinkSpec:
         return LinkSpec(kind, port=0 if kind == "usbip" else DEFAULT_PORT)
     if kind == "gadget":
         return LinkSpec(kind, controller=where)
+    if kind == "serial":
+        return LinkSpec(kind, path=Path(where))
     host, _, port = where.rpartition(":")
     last = 0xFFFE if kind == "vpcd" else 0xFFFF  # vpcd's second reader is at the next port
     is_number = port.isascii() and port.isdecimal() and 0 < int(port) <= last
     if is_number and (kind == "usbip" or (kind == "vpcd" and host)):
         return LinkSpec(kind, host.strip("[]") or DEFAULT_HOST, int(port))
     raise LinkError(
-        N_("--link {text}: expected vpcd[:HOST:PORT], socket, usbip[:[HOST:]PORT], vhci or gadget[:UDC]"),
+        N_(
+            "--link {text}: expected vpcd[:HOST:PORT], socket, usbip[:[HOST:]PORT], vhci, gadget[:UDC] or "
+            "serial[:PATH]"
+        ),
         text=text,
     )
 
@@ -166,7 +177,11 @@ class RunningKey:
         panel: PanelSpec | None = None,
     ) -> None:
         self.device, self._model = key
-        self.specs = list(links)
+        self._directory = run_directory(os.environ, Path.home())
+        self._pty_path = self._directory / f"{self.device.serial}.tty"
+        self.specs = [
+            replace(spec, path=self._pty_path) if spec == LinkSpec("serial") else spec for spec in links
+        ]
         self._on_status = on_status
         self._unready = set(range(len(links)))
         self._changed = threading.Condition()
@@ -175,7 +190,6 @@ class RunningKey:
         self._shared = SharedKey(self.device)
         self._panel_spec = panel
         self.panel: PanelServer | None = None
-        self._directory = run_directory(os.environ, Path.home())
         self._run_path = self._directory / f"{self.device.serial}.json"
         self._run_descriptor: int | None = None
 
@@ -193,6 +207,8 @@ class RunningKey:
         """
         if self.socket_path:
             return f"socket:{self.device.serial}"
+        if any(spec.path == self._pty_path for spec in self.specs):
+            return f"serial:{self._pty_path}"
         usb = self.device.profile.usb
         if "ccid" in usb.interfaces or all(spec.kind != "vhci" for spec in self.specs):
             return None
@@ -221,13 +237,14 @@ class RunningKey:
         """Start the links and write the run file.
 
         :raises LinkError: the run directory is not ours alone, a key of this serial number is running already, or
-            a USB link cannot be had.
+            a USB link or serial line cannot be had.
         :raises SocketLinkError: the socket cannot be made.
         :raises PanelError: the panel's address cannot be had.
-        :raises MissingPackageError: the packages for the panel or for USB are not installed.
+        :raises MissingPackageError: the packages for the panel, for USB or for serial ports are not installed.
         """
         _private_directory(self._directory)
         self._run_descriptor = _claim(self._run_path)
+        self._pty_path.unlink(missing_ok=True)  # of a key that was killed
         self.plug()
         if self._panel_spec is not None:
             self.panel = start_panel(KeyControl(self._shared, self), self._panel_spec)
@@ -241,9 +258,9 @@ class RunningKey:
     def plug(self) -> None:
         """Plug the key in; harmless when it is.
 
-        :raises LinkError: a USB link cannot be had.
+        :raises LinkError: a USB link or serial line cannot be had.
         :raises SocketLinkError: the socket cannot be made.
-        :raises MissingPackageError: a package for USB is not installed.
+        :raises MissingPackageError: a package for USB or for serial ports is not installed.
         """
         with self._plugging:
             if self.plugged:
@@ -300,9 +317,18 @@ class RunningKey:
         spec, hear = self.specs[number], partial(self._hear, number)
         if spec.kind == "socket":
             return SocketLink(self.device, self._directory / f"{self.device.serial}.sock", self._shared)
+        if spec.path:
+            return SerialLink(self._shared, self._serial_port(spec.path), hear)
         if spec.kind == "vpcd":
             return VpcdLink(self.device, tcp_slots(spec.host, spec.port), hear, self._shared)
         return _usb_link(spec, self._shared, hear)
+
+    def _serial_port(self, path: Path) -> Port:
+        """Our own pseudo-terminal, or a port of this machine.
+
+        :raises MissingPackageError: that takes pyserial, which is not installed.
+        """
+        return Pty(path) if path == self._pty_path else SerialPort(path)
 
     def _hear(self, number: int, state: LinkState, slot: int = -1) -> None:
         """A link has changed its state."""

@@ -29,6 +29,7 @@ class SharedKey:
     def __init__(self, device: Device) -> None:
         self.device = device
         self._powering: set[User] = set()
+        self._cordless: set[User] = set()
         self._used: set[User] = set()
         self._holder: User | None = None
         self._asker: User | None = None
@@ -79,30 +80,37 @@ class SharedKey:
 
     def is_free_for(self, user: User) -> bool:
         """Whether nobody else holds the key or waits for a person."""
-        waits_for_other = self.device.waiting is not None and self._asker is not user
-        return self._holder in (None, user) and not waits_for_other
+        return self._holder in (None, user) and not self._waits_for_other(user)
 
     def power_on(self, user: User) -> None:
         """Give it power; no reset if it has some already."""
         with self.device.lock:
-            self._powering.add(user)
-            if not self.device.powered:
+            self._give_power(user)
+            if not self.device.powered and not self._waits_for_other(user):
                 self._reset()
+
+    def power_on_battery(self, user: User) -> None:
+        """As `power_on` for one who has no power to give, until `leave`: the card runs on what the key itself runs on.
+
+        Once the key is switched off the card has no power, from this user, before somebody switches it on again.
+
+        :raises NotPoweredError: it is switched off.
+        """
+        with self.device.lock:
+            self._cordless.add(user)
+            self.power_on(user)
 
     def reset(self, user: User) -> None:
         """Reset it, giving it power; later, where another one is using it."""
         with self.device.lock:
-            self._powering.add(user)
+            self._give_power(user)
             self._reset_or_owe(user)
 
     def power_off(self, user: User) -> None:
         """Take one's power away: the end for the key if nobody else gives it any, else a reset (E11)."""
         with self.device.lock:
-            self._powering.discard(user)
-            if self._powering:
+            if self._take_power(user):
                 self._reset_or_owe(user)
-            else:
-                self.device.power_off()
 
     def leave(self, user: User, pending: Exchange | None = None) -> None:
         """The connection has ended: its request, its lock and its power with it; its logins are nobody else's (E8)."""
@@ -110,16 +118,31 @@ class SharedKey:
             if pending is not None:
                 pending.abandon()
             self.unlock(user)
-            used = user in self._used
-            self._powering.discard(user)
-            if not self._powering:
-                self.device.power_off()
-            elif used:
+            self._cordless.discard(user)
+            if self._take_power(user) and user in self._used:
                 self._reset_or_owe(user)
             self._used.discard(user)
 
+    def begin_pairing(self, user: User, number: int) -> Exchange:
+        """Have a person compare the number of a pairing; refused while another user holds the key or waits for one.
+
+        See `Device.begin_pairing`. Who pairs has no power to give, as after `power_on_battery`.
+        """
+        device = self.device
+        with device.lock:
+            self._cordless.add(user)
+            if not self.is_free_for(user):
+                return device.refuse_pairing()
+            exchange = device.begin_pairing(number)
+            if exchange.response is None:
+                self._asker = user
+            return exchange
+
     def begin(self, user: User, apdu: bytes) -> Exchange:
-        """Hand an APDU over, with power; *busy* while another user holds the key or waits for a person."""
+        """Hand an APDU over, with power; *busy* while another user holds the key or waits for a person.
+
+        :raises NotPoweredError: the user has no power to give, and the key is switched off.
+        """
         device = self.device
         with device.lock:
             if (user is not self._last or self._reset_owed or not device.powered) and not self._admit(user):
@@ -144,13 +167,31 @@ class SharedKey:
         """Let another user's APDU in: with power, without what the one before left behind."""
         if self._holder not in (None, user) or self.device.waiting is not None:
             return False
-        if self._reset_owed:
+        self._give_power(user)
+        if self._reset_owed or not self.device.powered:
             self._reset()
-        self.power_on(user)
         self.device.drop_begun()
         self._last = user
         self._used.add(user)
         return True
+
+    def _waits_for_other(self, user: User) -> bool:
+        return self.device.waiting is not None and self._asker is not user
+
+    def _give_power(self, user: User) -> None:
+        if user not in self._cordless:
+            self._powering.add(user)
+            if self.device.powered:
+                self.device.host_power(on=True)
+
+    def _take_power(self, user: User) -> bool:
+        """Whether the card has power without this user."""
+        self._powering.discard(user)
+        if not (self._powering or self._cordless):
+            self.device.power_off()
+        elif not self._powering:
+            self.device.host_power(on=False)
+        return self.device.powered
 
     def _reset_or_owe(self, user: User) -> None:
         if self.is_free_for(user):
@@ -159,7 +200,10 @@ class SharedKey:
             self._reset_owed = True
 
     def _reset(self) -> None:
-        self.device.reset()
+        if self._powering:
+            self.device.reset()
+        else:
+            self.device.power_on_battery()
         self._used.clear()
         self._last = None
         self._reset_owed = False

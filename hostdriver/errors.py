@@ -277,6 +277,28 @@ class NoSuchCommandError(HostError):
         )
 
 
+class LowBatteryError(HostError):
+    """The key's battery does not last for the command."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("the key's battery is low; charge it"))
+
+
+class TransmissionError(HostError):
+    """A command or its answer did not come over whole; on Bluetooth and serial lines.
+
+    :param name: of the trouble, as its FrameError is called, or its number.
+    """
+
+    exit_code = Exit.NOT_UNDERSTOOD
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            N_("the command was lost on the way to the key or back ({name}); try again"), name=name
+        )
+        self.name = name
+
+
 class MissingComponentError(HostError):
     """An optional component is not installed."""
 

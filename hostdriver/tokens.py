@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from hostdriver.errors import (
     Exit,
@@ -18,6 +19,7 @@ from hostdriver.errors import (
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
 from hostdriver.transport import Transport, pcsc, usb
+from hostdriver.transport.serial import SerialTransport
 from hostdriver.transport.unix_socket import SocketTransport, run_files, running_keys
 from protocols.dialect import DEFAULT, Dialect, DialectError, dialect_named
 from protocols.errors import VukeyError
@@ -49,11 +51,14 @@ class Token:
 def find_tokens() -> tuple[list[Token], HostError | None]:
     """Every key found, virtual ones on their sockets first; a key may be reachable in two ways.
 
-    Of those on USB only what nobody else has claimed; without pyusb, none.
+    Of those on USB only what nobody else has claimed; without pyusb, none. Of serial lines only the pseudo-terminals
+    of virtual keys that have no socket: a port is never asked unless it is named. Without pyserial, none.
 
     :returns: the keys, and why PC/SC could not be asked (no pyscard, no pcscd), None where it was.
     """
     found = _sockets()
+    with suppress(MissingComponentError):
+        found += _lines()
     trouble: HostError | None = None
     try:
         found += _readers()
@@ -104,14 +109,16 @@ def _open(spec: str | None) -> Transport:
     kind, _, name = spec.partition(":")
     if kind == "socket" and "/" in name:
         return SocketTransport.open(name)
+    if kind == "serial" and name:
+        return SerialTransport.open(name)
     if usb_name := usb.UsbName.parse(spec):
         return usb.find_one(usb_name).open()
-    finders = {"pcsc": _readers, "socket": _sockets, "usb": _usb_keys}
+    finders = {"pcsc": _readers, "serial": _lines, "socket": _sockets, "usb": _usb_keys}
     if kind not in finders or (kind == "usb" and name):
         raise TokenError(
             N_(
-                "--token {spec}: expected pcsc, pcsc:READER, socket, socket:SERIAL, socket:PATH, usb, usb:VID:PID "
-                "or usb:VID:PID:SERIAL"
+                "--token {spec}: expected pcsc, pcsc:READER, serial, serial:PATH, socket, socket:SERIAL, "
+                "socket:PATH, usb, usb:VID:PID or usb:VID:PID:SERIAL"
             ),
             spec=spec,
         )
@@ -161,6 +168,34 @@ def _sockets() -> list[Token]:
         except VukeyError:  # it has just gone, or something else listens there
             continue
     return tokens
+
+
+def _lines() -> list[Token]:
+    """Virtual keys of this user that have a pseudo-terminal and no socket; what has just gone is left out.
+
+    :raises MissingComponentError: pyserial is not installed.
+    """
+    tokens = []
+    for name, serial in _pseudo_terminals():
+        opener = partial(SerialTransport.open, name.removeprefix("serial:"))
+        try:
+            tokens.append(Token(name, serial, _ask(opener), opener))
+        except KeyBusyError:
+            tokens.append(Token(name, serial, None, opener))
+        except MissingComponentError:
+            raise
+        except VukeyError:
+            continue
+    return tokens
+
+
+def _pseudo_terminals() -> Iterator[tuple[str, str]]:
+    """Names and serial numbers. A killed key's may be somebody's terminal by now: only a living one's is touched."""
+    for key in run_files():
+        for link in key.links:
+            is_own = link.startswith("serial:") and link.endswith(f"/{key.serial}.tty")
+            if is_own and not key.socket and Path("/proc", str(key.pid)).exists():
+                yield link, key.serial
 
 
 def _readers() -> list[Token]:

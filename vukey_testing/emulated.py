@@ -17,7 +17,7 @@ from vukey_testing.targets import Wire
 class EmulatedKey:
     """A copy of a key that was made once.
 
-    :param target: inproc, socket, vpcd, gadget, usbip or usb.
+    :param target: inproc, socket, vpcd, gadget, usbip, usb or serial.
     :param wire: what plugs it in there.
     """
 

@@ -1,17 +1,23 @@
-"""Where a real key is: in a PC/SC reader, or on USB with nobody else."""
+"""Where a real key is: in a PC/SC reader, on USB with nobody else, or on a serial line."""
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Protocol
 
-from hostdriver.errors import NoKeyError, SeveralKeysError
+from hostdriver.errors import HostError, KeyBusyError, NoKeyError, SeveralKeysError
+from hostdriver.gmt import GmtSession
 from hostdriver.transport import Transport
 from hostdriver.transport.pcsc import PcscTransport, readers_with_a_card, wait_for_cards
+from hostdriver.transport.serial import SerialTransport
 from hostdriver.transport.usb import UsbName, find_one
 from protocols.i18n import N_
 from vukey_testing.calls import PATIENCE_S
 from vukey_testing.errors import SetupError
 from vukey_testing.usb_news import DeviceNews
+
+_LOOK_S = 0.25
 
 
 class Place(Protocol):
@@ -37,7 +43,9 @@ class Place(Protocol):
 
 
 def place_of(target: str) -> Place:
-    """What ``pcsc:READER`` or ``usb:VID:PID[:SERIAL]`` says."""
+    """What ``pcsc:READER``, ``usb:VID:PID[:SERIAL]`` or ``serial:PATH`` says."""
+    if target.startswith("serial:"):
+        return OnLine(target)
     name = UsbName.parse(target)
     return OnUsb(name) if name else InReader(target.removeprefix("pcsc:"))
 
@@ -98,3 +106,38 @@ class OnUsb:
         """See `Place.wait`."""
         with DeviceNews() as news:
             news.wait_for(UsbName.parse(token) or self._name, PATIENCE_S, present=present)
+
+
+class OnLine:
+    """A serial line, which does not say whether a key is there.
+
+    :param name: as ``--token`` takes it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def token(self) -> str:
+        """See `Place.token`."""
+        return self._name
+
+    def open(self) -> Transport:
+        """See `Place.open`."""
+        return SerialTransport.open(self._name.removeprefix("serial:"))
+
+    def wait(self, token: str, *, present: bool) -> None:
+        """See `Place.wait`: ask for the key until it answers, or does not. Where the test has the line, nobody can."""
+        deadline = time.monotonic() + PATIENCE_S
+        with suppress(KeyBusyError):
+            while self._answers() != present and time.monotonic() < deadline:
+                time.sleep(_LOOK_S)
+
+    def _answers(self) -> bool:
+        try:
+            with GmtSession(self.open()) as session:
+                session.device_info()
+        except KeyBusyError:
+            raise
+        except HostError:
+            return False
+        return True

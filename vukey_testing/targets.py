@@ -49,7 +49,7 @@ class Wire(Protocol):
 
     @property
     def token(self) -> str:
-        """What a program takes to reach the key: ``socket:/path``, ``pcsc:READER`` or ``usb:…``."""
+        """What a program takes to reach the key: ``socket:/path``, ``pcsc:READER``, ``usb:…`` or ``serial:/path``."""
         ...
 
     def open(self) -> Transport:

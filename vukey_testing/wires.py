@@ -9,6 +9,7 @@ from emulator.sharing import SharedKey
 from hostdriver.errors import HostError, MissingComponentError
 from protocols.i18n import N_
 from vukey_testing.errors import skip
+from vukey_testing.serial_targets import SerialLine
 from vukey_testing.targets import InProcess, NoReaderError, UnixSocket, Wire
 
 
@@ -21,6 +22,8 @@ def wire_of(target: str) -> Callable[[SharedKey], Wire]:
         return InProcess
     if target == "socket":
         return UnixSocket
+    if target == "serial":
+        return SerialLine
     try:
         from vukey_testing import usb_targets
     except ImportError as error:

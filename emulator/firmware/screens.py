@@ -15,6 +15,8 @@ class Texts:
     confirm_transfer: str
     confirm_message: str
     confirm_digest: str
+    confirm_pairing: str
+    pairing_number: str
     digest: str
     enter_code: str
     enter_pin: str
@@ -35,6 +37,8 @@ _TEXTS = {
         confirm_transfer="请核对交易",
         confirm_message="请核对信息",
         confirm_digest="请确认签名",
+        confirm_pairing="请核对配对码",
+        pairing_number="配对码:",
         digest="摘要:",
         enter_code="请输入激活码",
         enter_pin="请输入密码",
@@ -53,6 +57,8 @@ _TEXTS = {
         confirm_transfer="Check transfer",
         confirm_message="Check message",
         confirm_digest="Confirm signing",
+        confirm_pairing="Check pairing",
+        pairing_number="Number:",
         digest="Digest:",
         enter_code="Activation code",
         enter_pin="Enter PIN",

@@ -17,13 +17,13 @@ class LinkState(Enum):
     PLUGGED = auto()
     """pcscd has asked for power or the ATR: only now is the key plugged in."""
     LISTENING = auto()
-    """The unix socket takes clients, or the USB/IP server hosts."""
+    """The unix socket takes clients, the USB/IP server hosts, or the serial line whoever is at its other end."""
     WAITING = auto()
     """It is on a USB bus, whose host has not configured it yet, or no longer."""
     CONFIGURED = auto()
     """A USB host has configured it: its drivers can use the key."""
     UNPLUGGED = auto()
-    """It was pulled out, and can be plugged in again."""
+    """It was pulled out, or its serial port was, and can be plugged in again."""
 
 
 OnState = Callable[[LinkState], None]

@@ -23,9 +23,10 @@ from protocols.ble.gatt import (
 )
 from protocols.ble.host import HostEnd
 from protocols.ble.key import KeyEnd
-from protocols.ble.serial import FragmentStream, enclose
+from protocols.ble.serial import BAUD_RATE, FragmentStream, enclose
 
 __all__ = [
+    "BAUD_RATE",
     "FEITIAN",
     "FRAGMENT_TIMEOUT_S",
     "GATT_PROFILES",

@@ -16,6 +16,9 @@ from binascii import crc_hqx
 
 from protocols.ble.frames import WHOLE, is_first
 
+BAUD_RATE = 115200
+"""Of a port, with 8 data bits, no parity, 1 stop bit, no flow control (*assumed*)."""
+
 _FLAG, _ESCAPE = b"\x7e", b"\x7d"
 _ESCAPED_FLAG, _ESCAPED_ESCAPE = b"\x7d\x5e", b"\x7d\x5d"
 _CRC_SIZE = 2

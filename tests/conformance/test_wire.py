@@ -21,7 +21,9 @@ from tests.rig.verifiers import sm2_verifies
 
 SHORT_GET_DEV_INFO = "8004000000"
 EXTENDED_GET_DEV_INFO = "80040000000000"
-FUZZ_EXAMPLES = {"inproc": 300, "socket": 100, "vpcd": 60, "gadget": 20, "usbip": 20, "usb": 20}
+FUZZ_EXAMPLES = {"inproc": 300, "socket": 100, "vpcd": 60, "gadget": 20, "usbip": 20, "usb": 20, "serial": 60}
+LONGEST = {"serial": 65532}
+"""Bytes of an APDU, where the wire adds to them what one of its own lengths has to count too."""
 
 
 def test_a_long_answer_comes_in_pieces(rig: KeyRig) -> None:
@@ -152,8 +154,8 @@ def test_a_challenge_serves_once(rig: KeyRig) -> None:
     assert caught.value.sw == 0x6984
 
 
-def test_garbage_gets_a_status_word_and_the_key_goes_on(rig: KeyRig) -> None:
-    for size in (*range(2, 9), 255, 256, 261, 4096, 65535):
+def test_garbage_gets_a_status_word_and_the_key_goes_on(rig: KeyRig, token: str) -> None:
+    for size in (*range(2, 9), 255, 256, 261, 4096, LONGEST.get(token, 65535)):
         for garbage in (bytes(size), b"\xff" * size, b"\x80" + os.urandom(size - 1)):
             assert len(rig.raw(garbage)) >= 2
     alive(rig)

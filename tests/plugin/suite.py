@@ -64,7 +64,8 @@ class Suite:
 
     def command(self, *options: str) -> list[str]:
         """How it is run."""
-        return [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", *options]
+        others = ("-p", "no:cacheprovider", "-p", "no:asyncio")  # pytest-asyncio warns
+        return [sys.executable, "-m", "pytest", *PLUGIN, *others, *options]
 
     def environment(self, **more: str) -> dict[str, str]:
         """English, nothing left over from ours."""

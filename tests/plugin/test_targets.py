@@ -88,7 +88,12 @@ def test_more_workers_than_slots_wait_for_each_other(suite: Suite, pcscd: Privat
     assert suite.passes("--token", "vpcd", "-n", "3", inside=pcscd) == {"passed": 3}
 
 
-@pytest.mark.parametrize("target", ["inproc", "socket"])
+def test_on_a_serial_line(suite: Suite) -> None:
+    suite.write(SAME_TEST + SECOND)
+    assert suite.passes("--token", "serial", "-n", "2") == {"passed": 4}
+
+
+@pytest.mark.parametrize("target", ["inproc", "socket", "serial"])
 def test_another_program_finds_the_key_by_its_environment(suite: Suite, target: str) -> None:
     suite.write(OTHER_PROGRAM)
     assert suite.passes("--token", target) == {"passed": 2}
@@ -102,7 +107,9 @@ def test_without_pcscd_the_tests_skip_and_say_why(suite: Suite) -> None:
     assert "pcscd with vsmartcard-vpcd does not listen where --vukey-vpcd says" in ended.text
 
 
-EXPECTED = "inproc, socket, vpcd, gadget, usbip, usb, pcsc:READER or usb:VID:PID[:SERIAL]"
+EXPECTED = (
+    "inproc, socket, vpcd, gadget, usbip, usb, serial, pcsc:READER, usb:VID:PID[:SERIAL] or serial:PATH"
+)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +123,11 @@ EXPECTED = "inproc, socket, vpcd, gadget, usbip, usb, pcsc:READER or usb:VID:PID
             ["--token", "pcsc:A Reader"],
             "pcsc:A Reader may be a real key: say which one it must be with --serial",
         ),
+        (
+            ["--token", "inproc,serial:/dev/ttyUSB0"],
+            "serial:/dev/ttyUSB0 may be a real key: say which one it must be with --serial",
+        ),
+        (["--token", "serial:"], f"--token serial:: expected {EXPECTED}"),
         (
             ["--token", "usb:1209:0001"],
             "usb:1209:0001 may be a real key: say which one it must be with --serial",

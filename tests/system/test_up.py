@@ -163,7 +163,7 @@ def test_what_a_killed_key_left_is_taken_over(run: Path) -> None:
         (("--approve", "soon"), "--approve soon: expected always, never or seconds"),
         (("--approve", "-1"), "--approve -1: expected always, never or seconds"),
         (("--approve", "nan"), "--approve nan: expected always, never or seconds"),
-        (("--link", "usb"), "--link usb: expected vpcd[:HOST:PORT], socket, usbip[:[HOST:]PORT], vhci or"),
+        (("--link", "usb"), "--link usb: expected vpcd[:HOST:PORT], socket, usbip[:[HOST:]PORT], vhci,"),
         (("--link", "vpcd:127.0.0.1:70000"), "--link vpcd:127.0.0.1:70000: expected"),
         (("--link", "vpcd:127.0.0.1:²"), "--link vpcd:127.0.0.1:²: expected"),
         (("--profile", "no-such-key"), "no-such-key"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from emulator.device import Device
@@ -25,6 +27,8 @@ from tests.rig.key import changed
         ("vhci", LinkSpec("vhci")),
         ("gadget", LinkSpec("gadget")),
         ("gadget:dummy_udc.0", LinkSpec("gadget", controller="dummy_udc.0")),
+        ("serial", LinkSpec("serial")),
+        ("serial:/dev/rfcomm0", LinkSpec("serial", path=Path("/dev/rfcomm0"))),
     ],
 )
 def test_links(text: str, spec: LinkSpec) -> None:
@@ -44,8 +48,12 @@ def test_what_is_no_link(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["socket", "vpcd:127.0.0.1:35963", "usbip:127.0.0.1:3240", "vhci", "gadget", "gadget:dummy_udc.0"]
-)
+    "text",
+    [
+        "socket", "vpcd:127.0.0.1:35963", "usbip:127.0.0.1:3240", "vhci", "gadget", "gadget:dummy_udc.0",
+        "serial", "serial:/dev/ttyUSB0",
+    ],
+)  # fmt: skip
 def test_a_link_is_named_as_it_was_typed(text: str) -> None:
     assert str(parse_link(text)) == text
 
@@ -61,9 +69,15 @@ def test_a_link_is_named_as_it_was_typed(text: str) -> None:
         (["usbip"], ["hid"], None),  # nobody knows which computer it is plugged into
         (["gadget"], ["hid"], None),
         (["vpcd"], ["ccid"], None),
+        (["vhci", "serial"], ["hid"], "serial:/run/user/vukey/vukey/5212345678.tty"),
+        (["socket", "serial"], ["hid"], "socket:5212345678"),
+        (["serial:/dev/ttyUSB0"], ["hid"], None),  # the host is at the cable's other end
     ],
 )
-def test_what_the_host_calls_the_key(links: list[str], interfaces: list[str], name: str | None) -> None:
+def test_what_the_host_calls_the_key(
+    links: list[str], interfaces: list[str], name: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/vukey")
     profile = changed(load_profile("bocom-2g-tendyron"), usb__interfaces=tuple(interfaces))
     device = Device(profile, "5212345678")
     specs = [parse_link(link) for link in links]
