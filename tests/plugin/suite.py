@@ -64,7 +64,7 @@ class Suite:
 
     def command(self, *options: str) -> list[str]:
         """How it is run."""
-        others = ("-p", "no:cacheprovider", "-p", "no:asyncio")  # pytest-asyncio warns
+        others = ("-p", "no:cacheprovider")
         return [sys.executable, "-m", "pytest", *PLUGIN, *others, *options]
 
     def environment(self, **more: str) -> dict[str, str]:
