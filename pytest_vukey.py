@@ -36,12 +36,12 @@ TARGETS = ("inproc", "socket", "vpcd")
 """Those that every Linux machine can have."""
 USB_TARGETS = ("gadget", "usbip", "usb")
 """Those that need root and a kernel with USB."""
-LINE_TARGETS = ("serial",)
-"""Those that need nothing but a package of ours."""
+CORDLESS_TARGETS = ("serial", "ble")
+"""Those that need nothing but packages: a line of their own, and a radio without waves."""
 _FIXTURE = "vukey_target"
-_BETWEEN = re.compile(r",(?=inproc|socket|vpcd|gadget|usb|serial|pcsc:)")
+_BETWEEN = re.compile(r",(?=inproc|socket|vpcd|gadget|usb|serial|ble|pcsc:)")
 """A reader's name may have commas."""
-_REAL = re.compile(r"pcsc:.|serial:.|usb:[0-9a-fA-F]{1,4}:[0-9a-fA-F]{1,4}(:.|$)")
+_REAL = re.compile(r"(pcsc|serial|ble):.|usb:[0-9a-fA-F]{1,4}:[0-9a-fA-F]{1,4}(:.|$)")
 _MARKS = (
     "vukey(profile=ID, stage='blank'|'issued'|'ready', pin_tries=LEFT, pin_locked=True, activated=BOOL, "
     "initial_pin=BOOL, values={'confirm.timeout_s': 5}): the key that the test wants; the closest mark wins",
@@ -67,14 +67,16 @@ def _add_options(group: pytest.OptionGroup) -> None:
         "--token",
         dest="vukey_token",
         action="append",
-        metavar="inproc|socket|vpcd|gadget|usbip|usb|serial|pcsc:READER|usb:VID:PID|serial:PATH",
+        metavar="inproc|socket|vpcd|gadget|usbip|usb|serial|ble|pcsc:READER|usb:VID:PID|serial:PATH|ble:SERIAL",
         help=_("how the tests reach the key: repeated or with commas; inproc by default"),
     )
     group.addoption(
         "--serial",
         dest="vukey_serial",
         metavar="NUMBER",
-        help=_("the key that pcsc:READER, usb:VID:PID or serial:PATH must be; no other is touched"),
+        help=_(
+            "the key that pcsc:READER, usb:VID:PID, serial:PATH or ble:SERIAL must be; no other is touched"
+        ),
     )
     group.addoption(
         "--allow-wipe",
@@ -118,12 +120,12 @@ def targets(config: pytest.Config, default: tuple[str, ...] = TARGETS[:1]) -> tu
     given = [name for option in config.getoption("vukey_token") or default for name in _BETWEEN.split(option)]
     for name in given:
         is_real = bool(_REAL.match(name))
-        if name not in TARGETS + USB_TARGETS + LINE_TARGETS and not is_real:
+        if name not in TARGETS + USB_TARGETS + CORDLESS_TARGETS and not is_real:
             raise _usage_error(
                 SetupError(
                     N_(
-                        "--token {name}: expected inproc, socket, vpcd, gadget, usbip, usb, serial, pcsc:READER, "
-                        "usb:VID:PID[:SERIAL] or serial:PATH"
+                        "--token {name}: expected inproc, socket, vpcd, gadget, usbip, usb, serial, ble, "
+                        "pcsc:READER, usb:VID:PID[:SERIAL], serial:PATH or ble:SERIAL[@ADAPTER]"
                     ),
                     name=name,
                 )

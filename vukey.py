@@ -41,11 +41,10 @@ from emulator.links.inproc import InProcessLink
 from emulator.profiles import Profile, ProfileError, load_profile, profile_ids
 from emulator.running import RunningKey, load_model, open_device, parse_link
 from hostdriver.cli import app as host_app
-from hostdriver.cli.common import JsonOption, TokenOption
+from hostdriver.cli.common import JsonOption, TokenOption, open_session
 from hostdriver.cli.key import app as key_app
 from hostdriver.errors import Exit, HostError
 from hostdriver.gmt import GmtSession
-from hostdriver.tokens import open_session
 from hostdriver.transport.unix_socket import run_files
 from protocols.dialect import dialect_named
 from protocols.errors import MissingPackageError, VukeyError
@@ -86,8 +85,8 @@ LinkOption = Annotated[
         "--link",
         metavar="LINK",
         help=_(
-            "vpcd[:HOST:PORT] (pcscd), socket, usbip[:[HOST:]PORT], vhci, gadget[:UDC] or serial[:PATH]; "
-            "may be repeated. Default: vpcd and socket."
+            "vpcd[:HOST:PORT] (pcscd), socket, usbip[:[HOST:]PORT], vhci, gadget[:UDC], serial[:PATH] or "
+            "ble[:ADAPTER]; may be repeated. Default: vpcd and socket."
         ),
     ),
 ]

@@ -30,6 +30,10 @@ _STATE_TEXTS = {
 _LINK_TEXTS = {
     ("usbip", LinkState.LISTENING): N_("plug it in with: {command}"),
     ("serial", LinkState.LISTENING): N_("listening at {path}"),
+    ("ble", LinkState.LISTENING): N_("can be found"),
+    ("ble", LinkState.WAITING): N_("switched off, or not paired yet"),
+    ("ble", LinkState.CONFIGURED): N_("connected"),
+    ("ble", LinkState.UNPLUGGED): N_("no adapter"),
 }
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from emulator.control.keycontrol import KeyControl
 from emulator.control.server import PanelServer, PanelSpec, start_panel
 from emulator.device import Device
+from emulator.hardware.buttons import Button
 from emulator.hardware.storage import MemoryStorage, StateError, Storage
 from emulator.hardware.storage_sqlite import SqliteStorage
 from emulator.links.errors import LinkError
@@ -37,16 +38,22 @@ _READY_WHEN = {
     "vhci": LinkState.CONFIGURED,
     "gadget": LinkState.CONFIGURED,
     "serial": LinkState.LISTENING,
+    "ble": LinkState.LISTENING,
 }
 """Each kind of link, and when the key can be used through it, as far as that is up to us."""
+_FIRST_ADAPTER = "usb:0"
+"""The first USB adapter, as bumble names it: not one that the system has in use (`hci-socket:0`)."""
+_CORDLESS = "ble"
+"""The kind that is no cable: it gives no power, and no plug is pulled out of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
-    """One ``--link``: its kind, for vpcd and usbip where it listens, for gadget the controller, for serial the line.
+    """One ``--link``: its kind, for vpcd and usbip where it listens, for gadget and ble the controller, for serial the
+    line.
 
     :param port: 0: the first free one from usbip's on.
-    :param controller: None: the first free one.
+    :param controller: None: for gadget the first free one, for ble bumble's ``usb:0``, the first USB adapter.
     :param path: None: a pseudo-terminal; of a running key, where the host finds it.
     """
 
@@ -65,14 +72,15 @@ class LinkSpec:
 
 
 def parse_link(text: str) -> LinkSpec:
-    """``vpcd[:HOST:PORT]``, ``socket``, ``usbip[:[HOST:]PORT]``, ``vhci``, ``gadget[:UDC]`` or ``serial[:PATH]``.
+    """``vpcd[:HOST:PORT]``, ``socket``, ``usbip[:[HOST:]PORT]``, ``vhci``, ``gadget[:UDC]``, ``serial[:PATH]`` or
+    ``ble[:ADAPTER]``.
 
     :raises LinkError: anything else.
     """
     kind, _, where = text.partition(":")
     if not where and kind in _READY_WHEN:
         return LinkSpec(kind, port=0 if kind == "usbip" else DEFAULT_PORT)
-    if kind == "gadget":
+    if kind in ("gadget", "ble"):
         return LinkSpec(kind, controller=where)
     if kind == "serial":
         return LinkSpec(kind, path=Path(where))
@@ -83,8 +91,8 @@ def parse_link(text: str) -> LinkSpec:
         return LinkSpec(kind, host.strip("[]") or DEFAULT_HOST, int(port))
     raise LinkError(
         N_(
-            "--link {text}: expected vpcd[:HOST:PORT], socket, usbip[:[HOST:]PORT], vhci, gadget[:UDC] or "
-            "serial[:PATH]"
+            "--link {text}: expected vpcd[:HOST:PORT], socket, usbip[:[HOST:]PORT], vhci, gadget[:UDC], "
+            "serial[:PATH] or ble[:ADAPTER]"
         ),
         text=text,
     )
@@ -166,6 +174,9 @@ def load_model(name: str) -> Profile:
 class RunningKey:
     """A device with its links, and its panel if one is wanted.
 
+    Plugged in and pulled out is what has a plug; by Bluetooth the key is found while it is switched on. One that has
+    no plug at all is switched on and off instead.
+
     :param on_status: told of every change of a link, in the link's thread.
     """
 
@@ -186,6 +197,7 @@ class RunningKey:
         self._unready = set(range(len(links)))
         self._changed = threading.Condition()
         self._links: list[Link] = []
+        self._radios: list[Link] = []
         self._plugging = threading.RLock()
         self._shared = SharedKey(self.device)
         self._panel_spec = panel
@@ -237,14 +249,17 @@ class RunningKey:
         """Start the links and write the run file.
 
         :raises LinkError: the run directory is not ours alone, a key of this serial number is running already, or
-            a USB link or serial line cannot be had.
+            a USB link, serial line or Bluetooth adapter cannot be had.
         :raises SocketLinkError: the socket cannot be made.
         :raises PanelError: the panel's address cannot be had.
-        :raises MissingPackageError: the packages for the panel, for USB or for serial ports are not installed.
+        :raises MissingPackageError: the packages for the panel, for USB, serial ports or Bluetooth are not
+            installed.
         """
         _private_directory(self._directory)
         self._run_descriptor = _claim(self._run_path)
         self._pty_path.unlink(missing_ok=True)  # of a key that was killed
+        for number in self._numbers(cordless=True):
+            self._radios.append(self._started(number))
         self.plug()
         if self._panel_spec is not None:
             self.panel = start_panel(KeyControl(self._shared, self), self._panel_spec)
@@ -252,8 +267,8 @@ class RunningKey:
 
     @property
     def plugged(self) -> bool:
-        """Whether the key is plugged into its links."""
-        return bool(self._links)
+        """Whether the key is plugged into its links; without a plug, whether it is switched on."""
+        return bool(self._links) if self._numbers(cordless=False) else self.device.is_on
 
     def plug(self) -> None:
         """Plug the key in; harmless when it is.
@@ -265,9 +280,13 @@ class RunningKey:
         with self._plugging:
             if self.plugged:
                 return
+            cables = self._numbers(cordless=False)
+            if not cables:
+                self.device.press(Button.POWER)
+                return
             self.device.bus_power(on=True)
             try:
-                for number in range(len(self.specs)):
+                for number in cables:
                     self._plug_into(number)
             except BaseException:
                 self._pull_out()
@@ -279,8 +298,8 @@ class RunningKey:
             if not self.plugged:
                 return
             self._pull_out()
-            for spec in self.specs:
-                self._on_status(spec, LinkState.UNPLUGGED, -1)
+            for number in self._numbers(cordless=False):
+                self._on_status(self.specs[number], LinkState.UNPLUGGED, -1)
 
     def wait_until_ready(self, seconds: float | None) -> bool:
         """Whether every link can be used, within a time; None waits for ever."""
@@ -293,15 +312,25 @@ class RunningKey:
             self.panel.close()
         with self._plugging:
             self._pull_out()
+        while self._radios:
+            self._radios.pop().close()
         if self._run_descriptor is not None:
             self._run_path.unlink(missing_ok=True)
             os.close(self._run_descriptor)
             self._run_descriptor = None
         self.device.close()
 
-    def _plug_into(self, number: int) -> None:
+    def _numbers(self, *, cordless: bool) -> list[int]:
+        """The links without a plug, or those with one."""
+        return [number for number, spec in enumerate(self.specs) if (spec.kind == _CORDLESS) is cordless]
+
+    def _started(self, number: int) -> Link:
         link = self._make(number)
         link.start()
+        return link
+
+    def _plug_into(self, number: int) -> None:
+        link = self._started(number)
         self._links.append(link)
         if isinstance(link, _Listener):
             self.specs[number] = replace(self.specs[number], port=link.port)
@@ -321,6 +350,8 @@ class RunningKey:
             return SerialLink(self._shared, self._serial_port(spec.path), hear)
         if spec.kind == "vpcd":
             return VpcdLink(self.device, tcp_slots(spec.host, spec.port), hear, self._shared)
+        if spec.kind == "ble":
+            return _ble_link(spec.controller or _FIRST_ADAPTER, self._shared, hear)
         return _usb_link(spec, self._shared, hear)
 
     def _serial_port(self, path: Path) -> Port:
@@ -360,6 +391,20 @@ def _usb_link(spec: LinkSpec, shared: SharedKey, on_state: OnState) -> Link:
     if spec.kind == "vhci":
         return VhciLink(key, on_state)
     return GadgetLink(key, spec.controller, on_state)
+
+
+def _ble_link(adapter: str, shared: SharedKey, on_state: OnState) -> Link:
+    """Only who wants Bluetooth loads what it takes.
+
+    :raises MissingPackageError: bumble is not installed.
+    """
+    try:
+        from emulator.links.ble.link import BleLink
+    except ModuleNotFoundError as error:
+        if error.name != "bumble":
+            raise
+        raise MissingPackageError(N_("a Bluetooth key needs bumble: pip install 'vukey[ble]'")) from None
+    return BleLink(shared, adapter, on_state)
 
 
 def _private_directory(path: Path) -> None:

@@ -19,6 +19,7 @@ from hostdriver.errors import (
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
 from hostdriver.transport import Transport, pcsc, usb
+from hostdriver.transport.ble_token import BleName, Nobody, Person
 from hostdriver.transport.serial import SerialTransport
 from hostdriver.transport.unix_socket import SocketTransport, run_files, running_keys
 from protocols.dialect import DEFAULT, Dialect, DialectError, dialect_named
@@ -52,7 +53,8 @@ def find_tokens() -> tuple[list[Token], HostError | None]:
     """Every key found, virtual ones on their sockets first; a key may be reachable in two ways.
 
     Of those on USB only what nobody else has claimed; without pyusb, none. Of serial lines only the pseudo-terminals
-    of virtual keys that have no socket: a port is never asked unless it is named. Without pyserial, none.
+    of virtual keys that have no socket: a port is never asked unless it is named. Without pyserial, none. Nor is a key
+    looked for by Bluetooth.
 
     :returns: the keys, and why PC/SC could not be asked (no pyscard, no pcscd), None where it was.
     """
@@ -69,16 +71,20 @@ def find_tokens() -> tuple[list[Token], HostError | None]:
     return found, trouble
 
 
-def open_session(spec: str | None, dialect: str | None = None) -> GmtSession:
+NOBODY = Nobody()
+
+
+def open_session(spec: str | None, dialect: str | None = None, person: Person = NOBODY) -> GmtSession:
     """A session with the key that ``--token`` names; without a name, with the one key found.
 
     :param dialect: how its maker reads GM/T 0017; None: what a virtual key says, for any other key the default.
+    :param person: who compares numbers when a key is paired by Bluetooth.
     :raises NoKeyError: none found, or none of that name.
     :raises SeveralKeysError: several; the message lists them.
     :raises TokenError: no such kind of token, no such dialect.
     """
     wanted = _named(dialect) if dialect else None
-    session = GmtSession(_open(spec))
+    session = GmtSession(_open(spec, person))
     try:
         session.dialect = wanted or _dialect_of(session)
     except BaseException:
@@ -100,7 +106,7 @@ def _dialect_of(session: GmtSession) -> Dialect:
     return dialect_named(own.get(session.device_info().serial, DEFAULT.name)) if own else DEFAULT
 
 
-def _open(spec: str | None) -> Transport:
+def _open(spec: str | None, person: Person) -> Transport:
     if not spec:
         found, trouble = find_tokens()
         if not found and trouble:
@@ -113,12 +119,14 @@ def _open(spec: str | None) -> Transport:
         return SerialTransport.open(name)
     if usb_name := usb.UsbName.parse(spec):
         return usb.find_one(usb_name).open()
+    if ble_name := BleName.parse(spec):
+        return ble_name.open(person)
     finders = {"pcsc": _readers, "serial": _lines, "socket": _sockets, "usb": _usb_keys}
     if kind not in finders or (kind == "usb" and name):
         raise TokenError(
             N_(
-                "--token {spec}: expected pcsc, pcsc:READER, serial, serial:PATH, socket, socket:SERIAL, "
-                "socket:PATH, usb, usb:VID:PID or usb:VID:PID:SERIAL"
+                "--token {spec}: expected ble:SERIAL, ble:SERIAL@ADAPTER, pcsc, pcsc:READER, serial, serial:PATH, "
+                "socket, socket:SERIAL, socket:PATH, usb, usb:VID:PID or usb:VID:PID:SERIAL"
             ),
             spec=spec,
         )

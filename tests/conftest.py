@@ -15,7 +15,7 @@ from emulator.hardware.clock import ManualClock
 from emulator.profiles import Profile, load_profile
 from emulator.profiles.checks import check
 from emulator.sharing import SharedKey
-from pytest_vukey import TARGETS, USB_TARGETS, targets
+from pytest_vukey import CORDLESS_TARGETS, TARGETS, USB_TARGETS, targets
 from tests.rig.key import KeyRig, changed, stored, user_pin
 from tests.rig.pcscd import PrivatePcscd, fresh_pcscd, pcscd
 from vukey_testing.targets import Reader, Wire
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["fresh_pcscd", "pcscd"]
 
 PROFILE = "bocom-2g-tendyron"
+BLUETOOTH_PROFILE = "bocom-ble-feitian"
+"""Whose Bluetooth a model has over the wire `ble`, if it has none itself."""
 
 
 def pytest_configure() -> None:
@@ -46,14 +48,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GuestApar
 
 
 def chosen_tokens(config: pytest.Config) -> tuple[str, ...]:
-    """The wires of this run: what the plug-in's ``--token`` says, by default all of them."""
-    return targets(config, TARGETS)
+    """The wires of this run: what the plug-in's ``--token`` says, by default all that every machine can have."""
+    return targets(config, TARGETS + CORDLESS_TARGETS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "token" in metafunc.fixturenames and "token" not in names:
-        metafunc.parametrize("token", chosen_tokens(metafunc.config))
+        is_default = not metafunc.config.getoption("vukey_token")
+        metafunc.parametrize(
+            "token",
+            [
+                pytest.param(token, marks=pytest.mark.slow)
+                if is_default and token in CORDLESS_TARGETS
+                else token
+                for token in chosen_tokens(metafunc.config)
+            ],
+        )
 
 
 @pytest.fixture
@@ -63,8 +74,15 @@ def profile(request: pytest.FixtureRequest) -> Profile:
     model = load_profile(mark.args[0] if mark else PROFILE)
     for limits in reversed([*request.node.iter_markers("limits")]):
         model = changed(model, **limits.kwargs)
+    if _token_of(request) == "ble" and model.bluetooth is None:
+        model = changed(model, bluetooth=load_profile(BLUETOOTH_PROFILE).bluetooth)
     check(model)
     return model
+
+
+def _token_of(request: pytest.FixtureRequest) -> str | None:
+    """Which wire the test is for; None: it is for none in particular."""
+    return request.getfixturevalue("token") if "token" in request.fixturenames else None
 
 
 @pytest.fixture

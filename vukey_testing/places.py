@@ -1,14 +1,17 @@
-"""Where a real key is: in a PC/SC reader, on USB with nobody else, or on a serial line."""
+"""Where a real key is: in a PC/SC reader, on USB with nobody else, on a serial line or within a radio's reach."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from hostdriver.errors import HostError, KeyBusyError, NoKeyError, SeveralKeysError
 from hostdriver.gmt import GmtSession
 from hostdriver.transport import Transport
+from hostdriver.transport.ble_token import BleName, Nobody
 from hostdriver.transport.pcsc import PcscTransport, readers_with_a_card, wait_for_cards
 from hostdriver.transport.serial import SerialTransport
 from hostdriver.transport.usb import UsbName, find_one
@@ -43,9 +46,11 @@ class Place(Protocol):
 
 
 def place_of(target: str) -> Place:
-    """What ``pcsc:READER``, ``usb:VID:PID[:SERIAL]`` or ``serial:PATH`` says."""
+    """What ``pcsc:READER``, ``usb:VID:PID[:SERIAL]``, ``serial:PATH`` or ``ble:SERIAL[@ADAPTER]`` says."""
     if target.startswith("serial:"):
-        return OnLine(target)
+        return Asked(target, partial(SerialTransport.open, target.removeprefix("serial:")))
+    if ble_name := BleName.parse(target):
+        return Asked(target, partial(ble_name.open, Nobody()))  # it was paired before
     name = UsbName.parse(target)
     return OnUsb(name) if name else InReader(target.removeprefix("pcsc:"))
 
@@ -108,25 +113,22 @@ class OnUsb:
             news.wait_for(UsbName.parse(token) or self._name, PATIENCE_S, present=present)
 
 
-class OnLine:
-    """A serial line, which does not say whether a key is there.
+class Asked:
+    """A serial line, or Bluetooth: only the key itself says that it is there.
 
     :param name: as ``--token`` takes it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, opener: Callable[[], Transport]) -> None:
         self._name = name
+        self.open = opener
 
     def token(self) -> str:
         """See `Place.token`."""
         return self._name
 
-    def open(self) -> Transport:
-        """See `Place.open`."""
-        return SerialTransport.open(self._name.removeprefix("serial:"))
-
     def wait(self, token: str, *, present: bool) -> None:
-        """See `Place.wait`: ask for the key until it answers, or does not. Where the test has the line, nobody can."""
+        """See `Place.wait`: ask for the key until it answers, or does not. Where the test has it, nobody else can."""
         deadline = time.monotonic() + PATIENCE_S
         with suppress(KeyBusyError):
             while self._answers() != present and time.monotonic() < deadline:

@@ -24,6 +24,8 @@ def wire_of(target: str) -> Callable[[SharedKey], Wire]:
         return UnixSocket
     if target == "serial":
         return SerialLine
+    if target == "ble":
+        return _bluetooth()
     try:
         from vukey_testing import usb_targets
     except ImportError as error:
@@ -36,6 +38,16 @@ def wire_of(target: str) -> Callable[[SharedKey], Wire]:
         "usb": usb_targets.direct,
     }
     return wires[target]
+
+
+def _bluetooth() -> Callable[[SharedKey], Wire]:
+    try:
+        from vukey_testing.ble_targets import Bluetooth
+    except ImportError as error:
+        raise MissingComponentError(
+            N_("Bluetooth needs the package {name}: pip install 'vukey[ble]'"), name=error.name
+        ) from None
+    return Bluetooth
 
 
 @contextmanager

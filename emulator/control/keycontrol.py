@@ -96,10 +96,13 @@ class KeyControl:
     def begin(self, apdu: bytes) -> Exchange:
         """Hand an APDU over, as one more host; *busy* (6FF6) while another has the key.
 
-        :raises NotPoweredError: the key is not plugged in.
+        :raises NotPoweredError: the key is neither plugged in nor switched on.
         """
+        battery = self.device.battery
         with self.device.lock:  # pulled out after the look, it would have power again
-            if not self.plugged:
+            if battery is not None and battery.on:
+                self._shared.power_on_battery(self)
+            elif not self.plugged:
                 raise NotPoweredError(N_("the key is not plugged in; plug it in: vukey key plug"))
             return self._shared.begin(self, apdu)
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hostdriver import tokens
+from hostdriver.cli.person import AtTerminal
 from hostdriver.errors import (
     BlankKeyError,
     Exit,
@@ -20,6 +22,8 @@ from hostdriver.errors import (
 from hostdriver.gmt import Container, GmtSession
 from hostdriver.printable import printable
 from hostdriver.secrets import read_secret
+from hostdriver.transport.ble import FIND_WITHIN_S
+from hostdriver.transport.ble_token import BleName
 from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm, KeyUse, PinType
 from protocols.i18n import N_, _
 from protocols.sw import SW
@@ -72,7 +76,8 @@ TokenOption = Annotated[
         envvar="VUKEY_TOKEN",
         metavar="KEY",
         help=_(
-            "Which key: pcsc[:READER], socket[:SERIAL] or usb[:VID:PID[:SERIAL]]; without it, the one key found."
+            "Which key: pcsc[:READER], socket[:SERIAL], usb[:VID:PID[:SERIAL]], serial[:PATH] or "
+            "ble[:SERIAL[@ADAPTER]]; without it, the one key found, but not by Bluetooth."
         ),
     ),
 ]
@@ -105,6 +110,17 @@ PinFileOption = Annotated[
 KeypadOption = Annotated[
     bool, typer.Option("--keypad", help=_("Type the PIN on the key's own keypad: it never comes here."))
 ]
+
+
+def open_session(token: str | None, dialect: str | None = None) -> GmtSession:
+    """See `tokens.open_session`; a person is asked here."""
+    if token and BleName.parse(token):
+        tell(
+            _("Looking for the key by Bluetooth, for up to {seconds:g} seconds.").format(
+                seconds=FIND_WITHIN_S
+            )
+        )
+    return tokens.open_session(token, dialect, AtTerminal())
 
 
 def print_json(value: Any) -> None:

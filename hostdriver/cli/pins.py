@@ -16,6 +16,7 @@ from hostdriver.cli.common import (
     TokenOption,
     log_in,
     open_application,
+    open_session,
     read_pin,
     refuse_pin_file,
     tell,
@@ -23,7 +24,6 @@ from hostdriver.cli.common import (
 from hostdriver.errors import ApduFailedError, Exit, HostError
 from hostdriver.gmt import Container, GmtSession
 from hostdriver.secrets import handed_over, read_secret
-from hostdriver.tokens import open_session
 from hostdriver.weak_pin import is_weak_pin
 from protocols.gmt import PinType
 from protocols.i18n import N_, _

@@ -19,13 +19,14 @@ from hostdriver.cli.common import (
     TokenOption,
     Use,
     open_application,
+    open_session,
     print_json,
     tell,
 )
 from hostdriver.errors import HostError
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
-from hostdriver.tokens import find_tokens, nothing_found, open_session
+from hostdriver.tokens import find_tokens, nothing_found
 from protocols.gmt import ApplicationInfo, ContainerType, PinType
 from protocols.i18n import _
 

@@ -23,12 +23,12 @@ from hostdriver.cli.common import (
     find_container,
     log_in,
     open_application,
+    open_session,
     print_json,
     tell,
 )
 from hostdriver.errors import HostError, MessageRefusedError, VerificationFailedError
 from hostdriver.gmt import GmtSession
-from hostdriver.tokens import open_session
 from protocols.gmt import ContainerType, SignInput
 from protocols.i18n import N_, _
 from protocols.sw import SW

@@ -40,8 +40,8 @@ _SERVICES = {profile.service: profile for profile in GATT_PROFILES.values()}
 
 ConfirmNumber = Callable[[str], bool]
 """Asks the person whether the key shows these six digits; in a thread of its own, for as long as that takes."""
-Progress = Callable[[int], None]
-"""Told of each keep-alive, with its KeepAliveStatus, in the transport's thread."""
+Progress = Callable[[int | None], None]
+"""Told of each keep-alive, with its KeepAliveStatus, and with None of what ends them, in the transport's thread."""
 
 
 class BleError(HostError):
@@ -141,8 +141,15 @@ class BleTransport:
     """
 
     def __init__(
-        self, backend: Backend, serial: str, confirm: ConfirmNumber, progress: Progress | None = None
+        self,
+        backend: Backend,
+        serial: str,
+        confirm: ConfirmNumber,
+        progress: Progress = lambda status: None,
+        *,
+        name: str = "",
     ) -> None:
+        self.name = name or f"ble:{serial}"
         self._backend = backend
         self._serial = serial
         self._confirm = confirm
@@ -154,24 +161,26 @@ class BleTransport:
 
     @classmethod
     def open(
-        cls, backend: Backend, serial: str, confirm: ConfirmNumber, progress: Progress | None = None
+        cls,
+        backend: Backend,
+        serial: str,
+        confirm: ConfirmNumber,
+        progress: Progress = lambda status: None,
+        *,
+        name: str = "",
     ) -> BleTransport:
         """Find the key and connect.
 
+        :param name: as ``--token`` takes it, if there is more to it than the serial number.
         :raises HostError: as `Backend.connect` says.
         """
-        transport = cls(backend, serial, confirm, progress)
+        transport = cls(backend, serial, confirm, progress, name=name)
         try:
             transport._run(transport._connect())
         except BaseException:
             transport.close()
             raise
         return transport
-
-    @property
-    def name(self) -> str:
-        """As ``--token`` takes it."""
-        return f"ble:{self._serial}"
 
     @property
     def closed(self) -> bool:
@@ -255,12 +264,12 @@ class BleTransport:
                     case Response(response):
                         return response
                     case KeepAlive(status):
-                        if self._progress is not None:
-                            self._progress(status)
+                        self._progress(status)
                     case Failed():
                         raise self._error_for(event)
         finally:
             end.timed_out()  # if it is still under way, by an error, the next one knows
+            self._progress(None)
 
     def _error_for(self, failed: Failed) -> HostError:
         if failed.error == FrameError.TIMEOUT and not failed.from_key:

@@ -211,7 +211,9 @@ class BumbleLink:
             await asyncio.wait_for(connection.pair(), _PAIR_WITHIN_S)
         except (BaseBumbleError, TimeoutError):
             if delegate.refused:
-                raise PairingError(N_("the numbers differ: not paired")) from None
+                raise PairingError(
+                    N_("not paired: here nobody has said that the numbers are the same")
+                ) from None
             raise refused_on_key() from None
 
     # From a connection to a key

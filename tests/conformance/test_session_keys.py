@@ -354,7 +354,16 @@ def test_keys_are_marked_as_secrets(rig: KeyRig) -> None:
 
 # Whatever may come
 
-FUZZ_EXAMPLES = {"inproc": 300, "socket": 80, "vpcd": 40, "gadget": 20, "usbip": 20, "usb": 20, "serial": 60}
+FUZZ_EXAMPLES = {
+    "inproc": 300,
+    "socket": 80,
+    "vpcd": 40,
+    "gadget": 20,
+    "usbip": 20,
+    "usb": 20,
+    "serial": 60,
+    "ble": 20,
+}
 MINE = [
     ins
     for ins in Ins

@@ -21,8 +21,17 @@ from tests.rig.verifiers import sm2_verifies
 
 SHORT_GET_DEV_INFO = "8004000000"
 EXTENDED_GET_DEV_INFO = "80040000000000"
-FUZZ_EXAMPLES = {"inproc": 300, "socket": 100, "vpcd": 60, "gadget": 20, "usbip": 20, "usb": 20, "serial": 60}
-LONGEST = {"serial": 65532}
+FUZZ_EXAMPLES = {
+    "inproc": 300,
+    "socket": 100,
+    "vpcd": 60,
+    "gadget": 20,
+    "usbip": 20,
+    "usb": 20,
+    "serial": 60,
+    "ble": 20,
+}
+LONGEST = {"serial": 65532, "ble": 65532}
 """Bytes of an APDU, where the wire adds to them what one of its own lengths has to count too."""
 
 

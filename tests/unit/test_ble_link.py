@@ -114,8 +114,9 @@ class Scene:
         self._tell()
         return self.says
 
-    def hear_progress(self, status: int) -> None:
-        self.progress.append(status)
+    def hear_progress(self, status: int | None) -> None:
+        if status is not None:
+            self.progress.append(status)
         self._tell()
 
     def backend(self, adapter: Adapter | None = None, mtu: int = 247) -> BumbleBackend:
