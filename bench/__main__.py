@@ -1,4 +1,4 @@
-"""``python -m bench [floors|sm2|speculos|usb] [--json]``: the comparisons of one kind, as a table or as JSON."""
+"""``python -m bench [floors|sm2|speculos|usb|ble] [--json]``: the comparisons of one kind, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def main() -> None:
         _sm2(arguments.json)
     elif arguments.beside == "usb":
         _usb(arguments.json)
+    elif arguments.beside == "ble":
+        _ble(arguments.json)
     else:
         _speculos(arguments.json, arguments.peer, arguments.alone)
 
@@ -50,10 +52,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "beside",
         nargs="?",
-        choices=("floors", "sm2", "speculos", "usb"),
+        choices=("floors", "sm2", "speculos", "usb", "ble"),
         default="floors",
         help="the key beside what no key can leave out; SM2 beside OpenSSL, PyPI and its own fallbacks; "
-        "the control API beside that of Speculos from PyPI; or the key on USB, in a guest's kernel",
+        "the control API beside that of Speculos from PyPI; the key on USB, in a guest's kernel; "
+        "or by Bluetooth and on a serial line, in one process",
     )
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
     parser.add_argument(
@@ -110,6 +113,20 @@ def _usb(as_json: bool) -> None:
         print(json.dumps({"round_trips": found, "machine": platform.platform()}, indent=2))
     else:
         tables.print_usb(results)
+
+
+def _ble(as_json: bool) -> None:
+    try:
+        from bench import wireless
+    except ModuleNotFoundError as error:
+        sys.exit(f"python -m bench ble: {error.name} is not installed: pip install 'vukey[ble,serial]'")
+    with Console(stderr=True).status("measuring"):
+        results = list(wireless.measured())
+    if as_json:
+        found = [asdict(result) for result in results]
+        print(json.dumps({"ways": found, "machine": platform.platform()}, indent=2))
+    else:
+        tables.print_wireless(results)
 
 
 def _speculos(as_json: bool, directory: Path, alone: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +11,9 @@ from rich.table import Table
 from bench.beside_speculos import Footprint
 from bench.ratios import Result
 from bench.usb import TARGET, RoundTrips, Times
+
+if TYPE_CHECKING:
+    from bench.wireless import Wireless
 
 _START_LIMIT_S = 0.3
 _FURTHER_KEY_LIMIT = 1e6
@@ -57,6 +61,25 @@ def print_usb(results: Sequence[RoundTrips]) -> None:
     table.caption = (
         "ms in a guest, where programs are 13 to 19 times as slow; share: processor time of the key's process"
     )
+    table.caption_justify = "left"
+    Console(width=110).print(table)
+
+
+def print_wireless(results: Sequence[Wireless]) -> None:
+    """The key by Bluetooth and on a serial line."""
+    table = Table(
+        "in one process", "APDUs /s", "bare /s", "ratio", "signatures /s", "direct /s", "press → signature"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for result in results:
+        apdus, signatures = (
+            (f"{each.rates['key']:,.0f}", f"{each.rates['floor']:,.0f}")
+            for each in (result.exchanges, result.signatures)
+        )
+        p50, p99 = (f"{1000 * seconds:.1f}" for seconds in result.press_s)
+        table.add_row(result.name, *apdus, f"{result.exchanges.ratio:.2f}", *signatures, f"{p50}, {p99} ms")
+    table.caption = "GenRandom(8); SM2 of a digest; from OK to the signature of a transfer, p50 and p99"
     table.caption_justify = "left"
     Console(width=110).print(table)
 

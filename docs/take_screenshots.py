@@ -31,6 +31,7 @@ def main() -> None:
         _transfer(browser)
         _code(browser)
         _phone(browser)
+        _pairing(browser)
 
 
 def _transfer(browser: Browser) -> None:
@@ -79,6 +80,18 @@ def _phone(browser: Browser) -> None:
         key.signing(_MESSAGE)
         panel.shows("请核对交易")
         _save(panel, "panel-phone.png", 780)
+
+
+def _pairing(browser: Browser) -> None:
+    """A Bluetooth key shows the number that the phone has too."""
+    with (
+        PanelKey(load_profile("bocom-ble-tendyron"), serial="5602417793") as key,
+        panel_page(browser, key, density=2) as panel,
+    ):
+        pairing = key.device.begin_pairing(63_314)
+        panel.shows("063314")
+        _save(panel, "panel-pairing.png")
+        pairing.abandon()
 
 
 def _save(panel: PanelPage, name: str, height: int | None = None) -> None:

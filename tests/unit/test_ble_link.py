@@ -396,6 +396,16 @@ def test_switched_off_it_disconnects(paired: Scene) -> None:
         transport.exchange(GET_DEV_INFO)
 
 
+def test_however_short_it_was_off(paired: Scene) -> None:
+    transport = paired.connect()
+    paired.wait_for(LinkState.CONFIGURED)
+    paired.device.press("power")
+    paired.device.press("power")
+    paired.wait_for(LinkState.LISTENING)
+    with pytest.raises(KeyRemovedError):
+        transport.exchange(GET_DEV_INFO)
+
+
 def test_nobody_there_switches_it_off(paired: Scene, profile: Profile) -> None:
     paired.connect()
     paired.wait_for(LinkState.CONFIGURED)

@@ -84,6 +84,7 @@ class BleLink:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._closing = False
+        self._was_off = False
         self._connection: Connection | None = None
         self._state: LinkState | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,7 +144,7 @@ class BleLink:
         )
         lost = asyncio.ensure_future(transport.source.terminated)
         lost.add_done_callback(lambda _: self._changed.set())
-        stop_listening = self._shared.device.on_switched(lambda on: self._wake())
+        stop_listening = self._shared.device.on_switched(self._switched)
         try:
             peripheral = await self._power_on(transport)
             self._started.set_result(None)
@@ -187,8 +188,9 @@ class BleLink:
     async def _settle(self, peripheral: Peripheral) -> None:
         """Advertise, or not, as the key is switched on and alone."""
         on = self._shared.device.is_on
+        was_off, self._was_off = self._was_off, False
         connection = self._connection
-        if connection is not None and not on:
+        if connection is not None and was_off:
             await self._send_away(connection, _POWERED_OFF)
         wanted = on and self._connection is None
         if wanted and not peripheral.is_advertising:
@@ -294,6 +296,12 @@ class BleLink:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _switched(self, on: bool) -> None:
+        """However short it was off: who was connected is no longer."""
+        if not on:
+            self._was_off = True
+        self._wake()
 
     def _wake(self) -> None:
         if self._loop is not None:

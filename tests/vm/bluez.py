@@ -1,0 +1,126 @@
+"""BlueZ in the guest, its adapter on a radio without waves, and keys within reach of it. Inside the guest only."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from emulator.hardware.buttons import Button
+from emulator.links.ble.link import BleLink
+from emulator.links.states import LinkState
+from emulator.sharing import SharedKey
+from hostdriver.transport.ble import BleTransport
+from hostdriver.transport.ble_bleak import BleakBackend
+from tests.rig.cli import Terminal
+from tests.rig.key import PATIENCE_S
+from vukey_testing.radio import Radio
+
+_BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd"
+
+
+class Bluez:
+    """Linux's Bluetooth with one adapter, and a person at bluetoothctl: ``with Bluez() as bluez:``."""
+
+    def __enter__(self) -> Self:
+        self._held = ExitStack()
+        with self._held:
+            subprocess.run(["modprobe", "--all", "bluetooth", "hci_vhci"], check=True)
+            self._start_bus()
+            self._start_daemon()
+            self.radio = Radio()
+            self._held.callback(self.radio.close)
+            self.radio.lend_adapter("vhci")
+            self._held = self._held.pop_all()
+        self.person = self._sit_down()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+        self._end(self._daemon)
+
+    def restart(self) -> None:
+        """As when the computer starts anew: what was agreed on is on its disk."""
+        self._end(self._daemon)
+        self._start_daemon()
+        self.person.wait_for("Agent registered")
+        self._switch_on(self.person)
+
+    def _start_bus(self) -> None:
+        command = ["dbus-daemon", "--system", "--nofork", "--print-address"]
+        bus = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self._held.callback(self._end, bus)
+        assert bus.stdout is not None
+        assert bus.stdout.readline()
+
+    def _start_daemon(self) -> None:
+        self._daemon = subprocess.Popen([_BLUETOOTHD, "--nodetach"])
+
+    def _sit_down(self) -> Terminal:
+        person = Terminal(Path("/run"), "--agent", "DisplayYesNo", program=("bluetoothctl",))
+        self._held.enter_context(person)
+        person.wait_for("Agent registered")
+        self._switch_on(person)
+        return person
+
+    def _switch_on(self, person: Terminal) -> None:
+        for command, answer in (
+            ("default-agent", "Default agent request successful"),
+            ("power on", "Changing power on succeeded"),
+        ):
+            person.type(f"{command}\n")
+            person.wait_for(answer)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+class WithinReach:
+    """A `Wire`: the key by BlueZ, through bleak."""
+
+    def __init__(self, shared: SharedKey, bluez: Bluez) -> None:
+        self._shared = shared
+        self._bluez = bluez
+        self._link: BleLink | None = None
+        self._found = threading.Event()
+
+    @property
+    def plugged(self) -> bool:
+        """See `Wire.plugged`."""
+        return self._link is not None
+
+    def plug(self) -> None:
+        """See `Wire.plug`: switch it on, and wait until it can be found."""
+        if self._link:
+            return
+        self._found.clear()
+        self._link = BleLink(self._shared, self._bluez.radio.new_adapter().open, self._hear)
+        self._link.start()
+        if not self._shared.device.is_on:
+            self._shared.device.press(Button.POWER)
+        assert self._found.wait(PATIENCE_S)
+
+    def unplug(self) -> None:
+        """See `Wire.unplug`."""
+        if self._link:
+            self._link.close()
+            self._link = None
+
+    @property
+    def token(self) -> str:
+        """See `Wire.token`."""
+        return f"ble:{self._shared.device.serial}"
+
+    def open(self) -> BleTransport:
+        """See `Wire.open`; BlueZ pairs if that was not done before."""
+        return BleTransport.open(BleakBackend(), self._shared.device.serial, lambda number: False)
+
+    def _hear(self, state: LinkState) -> None:
+        if state is LinkState.LISTENING:
+            self._found.set()

@@ -1,0 +1,84 @@
+"""The key by Bluetooth, with Linux's own stack at the other end: the kernel, BlueZ, its bluetoothctl, and bleak.
+
+Between the two adapters is a radio without waves, which only signals encryption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+
+import pytest
+
+from emulator.control.keycontrol import KeyControl
+from emulator.device import Device
+from emulator.hardware.clock import ManualClock
+from emulator.sharing import SharedKey
+from hostdriver.transport.ble import BleTransport, PairingError
+from protocols.gmt import SignInput
+from tests.rig.key import KeyRig, user_pin
+from tests.rig.messages import TRANSFER
+from tests.vm.bluez import Bluez, WithinReach
+from tests.vm.keys import GET_DEV_INFO, is_signed, small_key
+from vukey_testing.calls import Calls
+from vukey_testing.operators import DeviceOperator
+
+MODEL = "bocom-ble-tendyron"
+
+
+@pytest.fixture(scope="module")
+def bluez() -> Iterator[Bluez]:
+    with Bluez() as bluez:
+        yield bluez
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    with small_key(MODEL) as device:
+        yield device
+
+
+@contextmanager
+def pairing(bluez: Bluez, device: Device, *, answer: str) -> Iterator[Future[BleTransport]]:
+    """Both sides show the same number; the person at bluetoothctl has answered, the one at the key has not."""
+    shared = SharedKey(device)
+    with ExitStack() as held:
+        wire = WithinReach(shared, bluez)
+        held.callback(wire.unplug)
+        control = held.enter_context(closing(KeyControl(shared, wire)))
+        operator = held.enter_context(closing(DeviceOperator(control)))
+        calls = Calls(operator)
+        held.callback(calls.close)
+        wire.plug()
+        with calls.pending(wire.open) as opening:
+            number = bluez.person.wait_for(r"Confirm passkey (\d{6})")[1]
+            assert number in device.screen.text
+            bluez.person.type(f"{answer}\n")
+            yield opening
+
+
+def test_it_is_found_paired_and_signs(bluez: Bluez, device: Device) -> None:
+    """A person compares the numbers once; then the computer has the key, also after both have started anew."""
+    assert device.profile.bluetooth is not None
+    with pairing(bluez, device, answer="yes") as opening:
+        device.press("ok")
+    with closing(opening.result()) as transport:
+        assert transport.exchange(GET_DEV_INFO)[-2:] == b"\x90\x00"
+    bluez.restart()
+    assert isinstance(device.clock, ManualClock)
+    rig = KeyRig(device, device.clock, partial(WithinReach, bluez=bluez), user_pin(device.profile, "ready"))
+    with closing(rig):
+        assert "Confirm passkey" not in bluez.person.text
+        rig.log_in()
+        container = rig.container()
+        signature = rig.confirmed(rig.session.sign_sm2, container, TRANSFER, SignInput.MESSAGE)
+        assert is_signed(rig, container, signature)
+
+
+@pytest.mark.parametrize(("answer", "pressed"), [("no", "up"), ("yes", "cancel")])
+def test_another_number_is_refused(bluez: Bluez, device: Device, answer: str, pressed: str) -> None:
+    with pytest.raises(PairingError), pairing(bluez, device, answer=answer):
+        device.press(pressed)
+    assert device.bonds() == {}
