@@ -50,8 +50,9 @@ class EmulatedKey:
         return self._wire.token
 
     def plug(self) -> None:
-        """Plug it in: the bus gives it light for its idle screen before any program comes."""
-        self.device.bus_power(on=True)
+        """Plug it in: the bus gives it light for its idle screen before any program comes. Bluetooth gives none."""
+        if self.target != "ble":
+            self.device.bus_power(on=True)
         self._control.plug()
 
     def unplug(self) -> None:
