@@ -19,7 +19,6 @@ from emulator.hardware.buttons import Button
 from emulator.hardware.storage import MemoryStorage, StateError, Storage
 from emulator.hardware.storage_sqlite import SqliteStorage
 from emulator.links.errors import LinkError
-from emulator.links.serial import Port, Pty, SerialLink, SerialPort
 from emulator.links.states import LinkState, OnState
 from emulator.links.unix_socket import SocketLink
 from emulator.links.vpcd import DEFAULT_HOST, DEFAULT_PORT, VpcdLink, tcp_slots
@@ -347,19 +346,12 @@ class RunningKey:
         if spec.kind == "socket":
             return SocketLink(self.device, self._directory / f"{self.device.serial}.sock", self._shared)
         if spec.path:
-            return SerialLink(self._shared, self._serial_port(spec.path), hear)
+            return _serial_link(spec.path, self._pty_path, self._shared, hear)
         if spec.kind == "vpcd":
             return VpcdLink(self.device, tcp_slots(spec.host, spec.port), hear, self._shared)
         if spec.kind == "ble":
             return _ble_link(spec.controller or _FIRST_ADAPTER, self._shared, hear)
         return _usb_link(spec, self._shared, hear)
-
-    def _serial_port(self, path: Path) -> Port:
-        """Our own pseudo-terminal, or a port of this machine.
-
-        :raises MissingPackageError: that takes pyserial, which is not installed.
-        """
-        return Pty(path) if path == self._pty_path else SerialPort(path)
 
     def _hear(self, number: int, state: LinkState, slot: int = -1) -> None:
         """A link has changed its state."""
@@ -391,6 +383,17 @@ def _usb_link(spec: LinkSpec, shared: SharedKey, on_state: OnState) -> Link:
     if spec.kind == "vhci":
         return VhciLink(key, on_state)
     return GadgetLink(key, spec.controller, on_state)
+
+
+def _serial_link(path: Path, own: Path, shared: SharedKey, on_state: OnState) -> Link:
+    """Only who wants a serial line loads what Linux alone has.
+
+    :param own: where the key's own pseudo-terminal goes; any other path is a port of this machine.
+    :raises MissingPackageError: a port takes pyserial, which is not installed.
+    """
+    from emulator.links.serial import Pty, SerialLink, SerialPort
+
+    return SerialLink(shared, Pty(path) if path == own else SerialPort(path), on_state)
 
 
 def _ble_link(adapter: str, shared: SharedKey, on_state: OnState) -> Link:

@@ -1,4 +1,4 @@
-"""The envelope of an APDU on HID reports and on the mass-storage commands (facts G37, G38).
+"""The envelope of an APDU in HID reports, mass-storage commands and Bluetooth's frames (facts G37, G38, G40).
 
 Both ways alike: tag 12, length (2 bytes, big-endian), then the command APDU, or the response APDU.
 """

@@ -34,6 +34,8 @@ _KEYS = {
     b"\x1bOA": Button.UP,
     b"\x1b[B": Button.DOWN,
     b"\x1bOB": Button.DOWN,
+    b"p": Button.POWER,
+    b"P": Button.POWER,
     **{str(digit).encode(): Button(str(digit)) for digit in range(10)},
 }
 _KEYSTROKE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.)|.", re.DOTALL)

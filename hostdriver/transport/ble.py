@@ -28,7 +28,7 @@ from protocols.i18n import N_
 Value = TypeVar("Value")
 
 FIND_WITHIN_S = 20.0
-"""How long a key is looked for, and then connected to (fact of the banks' apps: gmt.md 6)."""
+"""How long a key is looked for, and then connected to (fact of the banks' apps: G44)."""
 _SILENCE_S = 5.0
 """How long a key at work may say nothing: ten of its keep-alives."""
 _MOST_ARRIVALS = 1 << 14
@@ -345,9 +345,13 @@ def not_connected(serial: str) -> NoKeyError:
     return NoKeyError(N_("the key {serial} was there, and does not connect"), serial=printable(serial))
 
 
+def _said(error: Exception) -> str:
+    return printable(str(error) or type(error).__name__)
+
+
 def no_adapter(error: Exception) -> BluetoothOffError:
     """The stack has no radio."""
-    return BluetoothOffError(N_("no Bluetooth adapter can be had: {error}"), error=printable(str(error)))
+    return BluetoothOffError(N_("no Bluetooth adapter can be had: {error}"), error=_said(error))
 
 
 def refused_on_key() -> PairingError:
@@ -359,7 +363,7 @@ def refused_on_key() -> PairingError:
 
 def unknown_key(error: Exception) -> BleError:
     """It does not do as keys do."""
-    return BleError(N_("this is no key that we know: {error}"), error=printable(str(error)))
+    return BleError(N_("this is no key that we know: {error}"), error=_said(error))
 
 
 def disconnected() -> KeyRemovedError:

@@ -17,6 +17,7 @@ from hostdriver.transport.ble import (
     FIND_WITHIN_S,
     Arrivals,
     ConfirmNumber,
+    PairingError,
     check_serial,
     disconnected,
     is_wanted,
@@ -24,10 +25,9 @@ from hostdriver.transport.ble import (
     not_connected,
     not_found,
     profile_of,
-    refused_on_key,
     unknown_key,
 )
-from protocols.ble import MAX_FRAGMENT, decode_length, fragment_size
+from protocols.ble import decode_length, fragment_size
 from protocols.ble.gatt import ATT_HEADER_SIZE
 from protocols.errors import ProtocolError
 from protocols.i18n import N_
@@ -91,14 +91,14 @@ class BleakLink:
         except NotImplementedError:
             return  # macOS pairs by itself, at the first thing that needs it
         except (BleakError, OSError, TimeoutError):
-            raise refused_on_key() from None
+            raise _not_paired() from None
 
     async def _listen(self, serial: str, arrivals: Arrivals) -> None:
         profile = profile_of(service.uuid for service in self._client.services)
         number = self._client.services.get_characteristic(_SERIAL_NUMBER)
         if number is not None:
             check_serial(bytes(await self._client.read_gatt_char(number)), serial)
-        length = MAX_FRAGMENT
+        length = profile.longest
         if profile.length:
             length = decode_length(bytes(await self._client.read_gatt_char(self._named(profile.length))))
         self._write = self._named(profile.write)
@@ -113,6 +113,15 @@ class BleakLink:
         if found is None:
             raise ProtocolError(N_("its service has no characteristic {uuid}"), uuid=uuid)
         return found
+
+
+def _not_paired() -> PairingError:
+    return PairingError(
+        N_(
+            "not paired: the number was refused, or nobody agreed to it in time, or the system had nobody to ask; "
+            "without a desktop, run bluetoothctl and type default-agent there"
+        )
+    )
 
 
 async def _find(serial: str) -> BLEDevice:

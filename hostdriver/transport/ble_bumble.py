@@ -41,7 +41,7 @@ from hostdriver.transport.ble import (
     refused_on_key,
     unknown_key,
 )
-from protocols.ble import MAX_FRAGMENT, decode_length, fragment_size
+from protocols.ble import decode_length, fragment_size
 from protocols.errors import ProtocolError
 from protocols.i18n import N_
 
@@ -96,7 +96,7 @@ class BumbleBackend:
             if isinstance(self._transport, str):
                 return await open_transport(self._transport)
             return await self._transport()
-        except (BaseBumbleError, OSError, ValueError, AssertionError) as error:
+        except Exception as error:  # bumble's transports raise what the libraries below them do
             raise no_adapter(error) from None
 
     async def _power_on(self, transport: Transport) -> Device:
@@ -225,7 +225,7 @@ class BumbleLink:
         await _wait(service.discover_characteristics())
         check_serial(await self._serial_of(peer), serial)
         self._write = _characteristic(service, profile.write)
-        length = MAX_FRAGMENT
+        length = profile.longest
         if profile.length:
             length = decode_length(await _wait(peer.read_value(_characteristic(service, profile.length))))
         self.fragment_size = fragment_size(peer.gatt_client.mtu, length)

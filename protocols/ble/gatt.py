@@ -22,6 +22,7 @@ class GattProfile(NamedTuple):
     :param write: characteristic that the host writes fragments to, with a response or without.
     :param notify: characteristic that notifies the host of the key's fragments.
     :param length: characteristic that says how long a fragment to the key may be; None: the service has none.
+    :param longest: bytes of a fragment at most, both ways, however much the connection would take.
     """
 
     name: str
@@ -29,6 +30,7 @@ class GattProfile(NamedTuple):
     write: str
     notify: str
     length: str | None
+    longest: int
 
 
 VUKEY = GattProfile(
@@ -37,6 +39,7 @@ VUKEY = GattProfile(
     write="444d0002-4176-55bf-bdc4-b69374eeeff3",
     notify="444d0003-4176-55bf-bdc4-b69374eeeff3",
     length="444d0004-4176-55bf-bdc4-b69374eeeff3",
+    longest=MAX_FRAGMENT,
 )
 """Ours. The numbers are the UUID of version 5 (RFC 9562, 5.5) of `urn:vukey:gatt` in the name space for URLs, with the
 third and fourth octets replaced by 1, 2, 3 and 4."""
@@ -47,6 +50,7 @@ FEITIAN = GattProfile(
     write="46540002-0001-00c3-0000-465453414645",
     notify="46540003-0001-00c3-0000-465453414645",
     length=None,
+    longest=MIN_FRAGMENT,
 )
 """The C3 family of Feitian's keys (G42): the numbers alone. What such keys say in their packets is not public; that
 they carry our frames is *assumed*, as is that all three numbers end alike."""
@@ -54,13 +58,14 @@ they carry our frames is *assumed*, as is that all three numbers end alike."""
 GATT_PROFILES: Mapping[str, GattProfile] = {each.name: each for each in (VUKEY, FEITIAN)}
 
 
-def fragment_size(att_mtu: int, length: int = MAX_FRAGMENT) -> int:
+def fragment_size(att_mtu: int, limit: int = MAX_FRAGMENT) -> int:
     """Bytes of a fragment at most, 20 to 512.
 
     :param att_mtu: the connection's.
-    :param length: what the key's length characteristic says; it limits fragments to the key alone.
+    :param limit: what the service's numbers imply (`GattProfile.longest`), or, for fragments to the key alone, what
+        its length characteristic says.
     """
-    return max(MIN_FRAGMENT, min(att_mtu - ATT_HEADER_SIZE, length, MAX_FRAGMENT))
+    return max(MIN_FRAGMENT, min(att_mtu - ATT_HEADER_SIZE, limit, MAX_FRAGMENT))
 
 
 def encode_length(size: int) -> bytes:

@@ -119,13 +119,10 @@ class BleLink:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except (BaseBumbleError, OSError, ValueError, AssertionError, TimeoutError) as error:
-            self._fail(
-                LinkError(
-                    N_("the Bluetooth adapter cannot be had: {error}"),
-                    error=str(error) or type(error).__name__,
-                )
-            )
+        except LinkError as error:
+            self._fail(error)
+        except (BaseBumbleError, TimeoutError) as error:
+            self._fail(_not_to_be_had(error))
         except Exception as error:
             _log.exception("the Bluetooth link failed")
             self._fail(error)
@@ -139,9 +136,7 @@ class BleLink:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        transport = await (
-            open_transport(self._transport) if isinstance(self._transport, str) else self._transport()
-        )
+        transport = await self._open()
         lost = asyncio.ensure_future(transport.source.terminated)
         lost.add_done_callback(lambda _: self._changed.set())
         stop_listening = self._shared.device.on_switched(self._switched)
@@ -159,6 +154,14 @@ class BleLink:
             stop_listening()
             self._disconnected()
             await transport.close()
+
+    async def _open(self) -> Transport:
+        try:
+            return await (
+                open_transport(self._transport) if isinstance(self._transport, str) else self._transport()
+            )
+        except Exception as error:  # bumble's transports raise what the libraries below them do
+            raise _not_to_be_had(error) from None
 
     async def _power_on(self, transport: Transport) -> Peripheral:
         device = self._shared.device
@@ -246,7 +249,7 @@ class BleLink:
         self._changed.set()
 
     def _resize(self, connection: Connection) -> None:
-        self._central.resize(fragment_size(connection.att_mtu))
+        self._central.resize(fragment_size(connection.att_mtu, self._gatt.longest))
 
     def _receive(self, connection: Connection, fragment: bytes) -> None:
         if connection is self._connection:
@@ -312,3 +315,9 @@ class BleLink:
         if state is not self._state:
             self._state = state
             self._on_state(state)
+
+
+def _not_to_be_had(error: Exception) -> LinkError:
+    return LinkError(
+        N_("the Bluetooth adapter cannot be had: {error}"), error=str(error) or type(error).__name__
+    )

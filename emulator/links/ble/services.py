@@ -7,10 +7,9 @@ from collections.abc import Callable
 from bumble import att, gatt, gatt_server
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Connection
-from bumble.profiles.battery_service import BatteryService
 from bumble.profiles.device_information_service import DeviceInformationService
 
-from protocols.ble import MAX_FRAGMENT, GattProfile, encode_length
+from protocols.ble import GattProfile, encode_length
 
 _GENERAL_DISCOVERABLE_LE_ONLY = 0x06
 """The flags of an advertisement (Supplement to the Bluetooth Core, part A, 1.3)."""
@@ -56,7 +55,7 @@ class FragmentService:
         ]
         characteristics = [write, self.notify]
         if profile.length:
-            longest = encode_length(MAX_FRAGMENT)
+            longest = encode_length(profile.longest)
             characteristics.append(
                 gatt.Characteristic(profile.length, _READ, _ON_AUTHENTICATED_LINKS, longest)
             )
@@ -75,8 +74,14 @@ def add_information(
 
 
 def add_battery(server: gatt_server.Server, level: Callable[[], int]) -> None:
-    """The battery service (180F), which anybody may read."""
-    server.add_service(BatteryService(lambda connection: level()))
+    """The battery service (180F), which anybody may read; nobody is told of changes."""
+    battery_level = gatt.Characteristic[bytes](
+        gatt.GATT_BATTERY_LEVEL_CHARACTERISTIC,
+        _READ,
+        att.Attribute.READABLE,
+        gatt.CharacteristicValue(read=lambda connection: bytes((level(),))),
+    )
+    server.add_service(gatt.Service(gatt.GATT_BATTERY_SERVICE, [battery_level]))
 
 
 def advertisement(profile: GattProfile) -> bytes:
