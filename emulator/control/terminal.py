@@ -83,6 +83,8 @@ class TerminalKey:
 
     def _render(self) -> Group:
         help_line = _("Enter = OK, Esc = C, arrows = pages, digits = keypad, Ctrl-C = unplug and leave")
+        if self._device.battery is not None:
+            help_line += _(", P = power")
         return Group(
             draw(self._device.screen, self._geometry), Text(self._status), Text(help_line, style="dim")
         )

@@ -85,6 +85,17 @@ def test_a_key_that_is_switched_off_and_on(air: Air) -> None:
         key.err.wait_for("ble: switched off", count=2)
 
 
+def test_p_is_its_power_button(air: Air) -> None:
+    with Terminal(air.run, "up", *MODEL, "--link", f"ble:{air.of_key}") as key:
+        key.wait_for("ble: can be found")
+        key.wait_for("P = power")
+        for stroke, state in (("p", "switched off"), ("P", "can be found")):
+            key.type(stroke)
+            key.wait_for(f"ble: {state}")
+        key.type("\x03")
+        assert key.wait() == 0
+
+
 @pytest.mark.parametrize(
     ("pressed", "answer", "said"), [("cancel", "y", "refused on the key"), ("ok", "n", "nobody has said")]
 )

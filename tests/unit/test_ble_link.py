@@ -598,10 +598,17 @@ def test_a_host_without_an_adapter() -> None:
 
 
 @pytest.mark.profile("bocom-ble-feitian")
-def test_another_makers_service(scene: Scene, profile: Profile) -> None:
+def test_another_makers_service(scene: Scene, profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its fragments have 20 bytes, whatever the connection would take (G42)."""
     assert profile.bluetooth is not None
     assert GATT_PROFILES[profile.bluetooth.gatt] is not VUKEY
+    heard: list[bytes] = []
+    arrive = Arrivals.put
+    monkeypatch.setattr(
+        Arrivals, "put", lambda self, fragment: (heard.append(fragment), arrive(self, fragment))
+    )
     assert scene.pair().exchange(GET_DEV_INFO)[-2:] == b"\x90\x00"
+    assert max(map(len, heard)) == 20
 
 
 def test_an_adapter_that_is_not_there(device: Device) -> None:
