@@ -604,9 +604,12 @@ def test_another_makers_service(scene: Scene, profile: Profile, monkeypatch: pyt
     assert GATT_PROFILES[profile.bluetooth.gatt] is not VUKEY
     heard: list[bytes] = []
     arrive = Arrivals.put
-    monkeypatch.setattr(
-        Arrivals, "put", lambda self, fragment: (heard.append(fragment), arrive(self, fragment))
-    )
+
+    def put(arrivals: Arrivals, fragment: bytes) -> None:
+        heard.append(fragment)
+        arrive(arrivals, fragment)
+
+    monkeypatch.setattr(Arrivals, "put", put)
     assert scene.pair().exchange(GET_DEV_INFO)[-2:] == b"\x90\x00"
     assert max(map(len, heard)) == 20
 
