@@ -31,6 +31,7 @@ class Bluez:
             subprocess.run(["modprobe", "--all", "bluetooth", "hci_vhci"], check=True)
             self._start_bus()
             self._start_daemon()
+            self._held.callback(lambda: self._end(self._daemon))
             self.radio = Radio()
             self._held.callback(self.radio.close)
             self.radio.lend_adapter("vhci")
@@ -42,7 +43,6 @@ class Bluez:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._held.close()
-        self._end(self._daemon)
 
     def restart(self) -> None:
         """As when the computer starts anew: what was agreed on is on its disk."""
@@ -56,7 +56,8 @@ class Bluez:
         bus = subprocess.Popen(command, stdout=subprocess.PIPE)
         self._held.callback(self._end, bus)
         assert bus.stdout is not None
-        assert bus.stdout.readline()
+        with bus.stdout as address:
+            assert address.readline()
 
     def _start_daemon(self) -> None:
         self._daemon = subprocess.Popen([_BLUETOOTHD, "--nodetach"])
@@ -69,9 +70,10 @@ class Bluez:
         return person
 
     def _switch_on(self, person: Terminal) -> None:
+        """It does so itself, sooner or later."""
         for command, answer in (
             ("default-agent", "Default agent request successful"),
-            ("power on", "Changing power on succeeded"),
+            ("power on", "Changing power on succeeded|Powered: yes"),
         ):
             person.type(f"{command}\n")
             person.wait_for(answer)

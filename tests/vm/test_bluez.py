@@ -5,8 +5,8 @@ Between the two adapters is a radio without waves, which only signals encryption
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
@@ -18,7 +18,7 @@ from emulator.hardware.clock import ManualClock
 from emulator.sharing import SharedKey
 from hostdriver.transport.ble import BleTransport, PairingError
 from protocols.gmt import SignInput
-from tests.rig.key import KeyRig, user_pin
+from tests.rig.key import PATIENCE_S, KeyRig, user_pin
 from tests.rig.messages import TRANSFER
 from tests.vm.bluez import Bluez, WithinReach
 from tests.vm.keys import GET_DEV_INFO, is_signed, small_key
@@ -41,30 +41,31 @@ def device() -> Iterator[Device]:
 
 
 @contextmanager
-def pairing(bluez: Bluez, device: Device, *, answer: str) -> Iterator[Future[BleTransport]]:
-    """Both sides show the same number; the person at bluetoothctl has answered, the one at the key has not."""
+def paired(bluez: Bluez, device: Device, answer: str, button: str) -> Iterator[BleTransport]:
+    """Both sides show the same number; what the person at bluetoothctl answers, and the one at the key presses."""
+    asks_no_more = threading.Event()
     shared = SharedKey(device)
     with ExitStack() as held:
         wire = WithinReach(shared, bluez)
         held.callback(wire.unplug)
         control = held.enter_context(closing(KeyControl(shared, wire)))
         operator = held.enter_context(closing(DeviceOperator(control)))
-        calls = Calls(operator)
-        held.callback(calls.close)
+        calls = held.enter_context(closing(Calls(operator)))
         wire.plug()
         with calls.pending(wire.open) as opening:
             number = bluez.person.wait_for(r"Confirm passkey (\d{6})")[1]
             assert number in device.screen.text
+            held.callback(device.on_screen(lambda _: None if device.waiting else asks_no_more.set()))
             bluez.person.type(f"{answer}\n")
-            yield opening
+            device.press(button)
+            assert asks_no_more.wait(PATIENCE_S)
+        yield held.enter_context(closing(opening.result()))
 
 
 def test_it_is_found_paired_and_signs(bluez: Bluez, device: Device) -> None:
     """A person compares the numbers once; then the computer has the key, also after both have started anew."""
     assert device.profile.bluetooth is not None
-    with pairing(bluez, device, answer="yes") as opening:
-        device.press("ok")
-    with closing(opening.result()) as transport:
+    with paired(bluez, device, "yes", "ok") as transport:
         assert transport.exchange(GET_DEV_INFO)[-2:] == b"\x90\x00"
     bluez.restart()
     assert isinstance(device.clock, ManualClock)
@@ -77,8 +78,8 @@ def test_it_is_found_paired_and_signs(bluez: Bluez, device: Device) -> None:
         assert is_signed(rig, container, signature)
 
 
-@pytest.mark.parametrize(("answer", "pressed"), [("no", "up"), ("yes", "cancel")])
-def test_another_number_is_refused(bluez: Bluez, device: Device, answer: str, pressed: str) -> None:
-    with pytest.raises(PairingError), pairing(bluez, device, answer=answer):
-        device.press(pressed)
+@pytest.mark.parametrize(("answer", "button"), [("no", "up"), ("yes", "cancel")])
+def test_another_number_is_refused(bluez: Bluez, device: Device, answer: str, button: str) -> None:
+    with pytest.raises(PairingError), paired(bluez, device, answer, button):
+        pass
     assert device.bonds() == {}
