@@ -54,28 +54,32 @@ def chosen_tokens(config: pytest.Config) -> tuple[str, ...]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    if "token" in metafunc.fixturenames and "token" not in names:
-        is_default = not metafunc.config.getoption("vukey_token")
-        metafunc.parametrize(
-            "token",
-            [
-                pytest.param(token, marks=pytest.mark.slow)
-                if is_default and token in CORDLESS_TARGETS
-                else token
-                for token in chosen_tokens(metafunc.config)
-            ],
-        )
+    if "token" not in metafunc.fixturenames or "token" in names:
+        return
+    are_usual = not metafunc.config.getoption("vukey_token")
+    tokens = [
+        pytest.param(token, marks=pytest.mark.slow) if are_usual and token in CORDLESS_TARGETS else token
+        for token in chosen_tokens(metafunc.config)
+        if token != "ble" or _marked_model(metafunc.definition).display
+    ]
+    metafunc.parametrize("token", tokens)
+
+
+def _marked_model(node: pytest.Item) -> Profile:
+    """The model of the mark `profile`. By Bluetooth goes only what can show the number of a pairing."""
+    mark = node.get_closest_marker("profile")
+    return load_profile(mark.args[0] if mark else PROFILE)
 
 
 @pytest.fixture
 def profile(request: pytest.FixtureRequest) -> Profile:
     """The model under test: the marks `profile` and `limits`."""
-    mark = request.node.get_closest_marker("profile")
-    model = load_profile(mark.args[0] if mark else PROFILE)
+    model = _marked_model(request.node)
     for limits in reversed([*request.node.iter_markers("limits")]):
         model = changed(model, **limits.kwargs)
     if _token_of(request) == "ble" and model.bluetooth is None:
-        model = changed(model, bluetooth=load_profile(BLUETOOTH_PROFILE).bluetooth)
+        bluetooth = load_profile(BLUETOOTH_PROFILE).bluetooth
+        model = changed(model, bluetooth=bluetooth, buttons=(*model.buttons, "power"))
     check(model)
     return model
 
