@@ -44,6 +44,7 @@ test-full: packages $(VENV)/dev.stamp  ## the slow counts too
 bench: packages $(VENV)/dev.stamp  ## speed, as ratios within one run
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench sm2
+	$(BIN)/python -m bench ble
 
 bench-usb: packages $(VENV)/dev.stamp  ## the key on USB beside a bare responder, in a virtual machine
 	$(BIN)/python -m bench usb
