@@ -18,8 +18,8 @@ from bumble.hci import Address, OwnAddressType
 from bumble.host import Host
 from bumble.keys import MemoryKeyStore
 
+from emulator.links.ble.radio import Adapter
 from protocols.ble import FEITIAN, FrameCommand, enclose, fragments
-from vukey_testing.radio import Adapter
 
 ANSWER = bytes(8) + b"\x90\x00"
 _MESSAGE = b"\x12" + len(ANSWER).to_bytes(2, "big") + ANSWER

@@ -17,6 +17,7 @@ from bench.bare_ble import BareLine, BarePeripheral
 from bench.ratios import Result, compare
 from emulator.device import Device
 from emulator.hardware.clock import ManualClock
+from emulator.links.ble.radio import Radio
 from emulator.profiles import load_profile
 from emulator.sharing import SharedKey
 from hostdriver.transport import Transport
@@ -28,7 +29,6 @@ from protocols.sm2 import PublicKey, verify
 from tests.rig.key import KeyRig, changed, stored, user_pin
 from vukey_demo import MESSAGE
 from vukey_testing.ble_targets import Bluetooth
-from vukey_testing.radio import Radio
 from vukey_testing.serial_targets import SerialLine
 from vukey_testing.targets import InProcess, Wire
 

@@ -9,6 +9,7 @@ import threading
 from bumble.keys import MemoryKeyStore, PairingKeys
 
 from emulator.links.ble.link import BleLink
+from emulator.links.ble.radio import Radio
 from emulator.links.states import LinkState
 from emulator.sharing import SharedKey
 from hostdriver.errors import KeyBusyError
@@ -18,7 +19,6 @@ from hostdriver.transport.ble_bumble import BumbleBackend
 from protocols.errors import VukeyError
 from protocols.i18n import N_
 from protocols.sw import SW
-from vukey_testing.radio import Radio
 from vukey_testing.targets import PATIENCE_S, NoReaderError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -122,8 +122,11 @@ class DirectTransport:
         self._shared.leave(self, self._pending)
 
 
-class UnixSocket:
-    """The key's own unix socket, in a directory of its own."""
+class WireAtPath:
+    """What every way through a file has: it lies in a directory of its own for as long as the key is plugged in.
+
+    Whoever takes part says in `_start` what it is.
+    """
 
     def __init__(self, shared: SharedKey) -> None:
         self._shared = shared
@@ -140,15 +143,22 @@ class UnixSocket:
         if self.path:
             return
         directory = self._held.enter_context(tempfile.TemporaryDirectory(prefix="vukey-"))
-        self.path = Path(directory, "key.sock")
-        link = SocketLink(self._shared.device, self.path, self._shared)
-        link.start()
-        self._held.callback(link.close)
+        path = Path(directory, "key")
+        self._held.callback(self._start(path))
+        self.path = path
 
     def unplug(self) -> None:
         """See `Wire.unplug`."""
         self.path = None
         self._held.close()
+
+    def _start(self, path: Path) -> Callable[[], None]:
+        """Start the link at a path; returns what ends it."""
+        raise NotImplementedError
+
+
+class UnixSocket(WireAtPath):
+    """The key's own unix socket, in a directory of its own."""
 
     @property
     def token(self) -> str:
@@ -158,6 +168,11 @@ class UnixSocket:
     def open(self) -> Transport:
         """See `Wire.open`."""
         return SocketTransport.open(self.path or "")
+
+    def _start(self, path: Path) -> Callable[[], None]:
+        link = SocketLink(self._shared.device, path, self._shared)
+        link.start()
+        return link.close
 
 
 class User(PcscTransport):

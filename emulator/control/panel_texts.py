@@ -70,6 +70,7 @@ PAGE_TEXTS = (
     N_("This page is not open any more. Open it anew: vukey key panel"),
     N_("pages"),
     N_("digits"),
+    N_("on/off"),
     N_("plug"),
     N_("Plugged in"),
     N_("Unplugged"),

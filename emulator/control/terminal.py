@@ -34,8 +34,8 @@ _KEYS = {
     b"\x1bOA": Button.UP,
     b"\x1b[B": Button.DOWN,
     b"\x1bOB": Button.DOWN,
-    b"p": Button.POWER,
-    b"P": Button.POWER,
+    b"o": Button.POWER,
+    b"O": Button.POWER,
     **{str(digit).encode(): Button(str(digit)) for digit in range(10)},
 }
 _KEYSTROKE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.)|.", re.DOTALL)
@@ -84,7 +84,7 @@ class TerminalKey:
     def _render(self) -> Group:
         help_line = _("Enter = OK, Esc = C, arrows = pages, digits = keypad, Ctrl-C = unplug and leave")
         if self._device.battery is not None:
-            help_line += _(", P = power")
+            help_line += _(", O = on/off")
         return Group(
             draw(self._device.screen, self._geometry), Text(self._status), Text(help_line, style="dim")
         )

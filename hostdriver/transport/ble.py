@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -28,7 +29,7 @@ from protocols.i18n import N_
 Value = TypeVar("Value")
 
 FIND_WITHIN_S = 20.0
-"""How long a key is looked for, and then connected to (fact of the banks' apps: G44)."""
+"""How long a key may take to be found and connected to, both together (fact of the makers' interfaces: G44)."""
 _SILENCE_S = 5.0
 """How long a key at work may say nothing: ten of its keep-alives."""
 _MOST_ARRIVALS = 1 << 14
@@ -42,6 +43,21 @@ ConfirmNumber = Callable[[str], bool]
 """Asks the person whether the key shows these six digits; in a thread of its own, for as long as that takes."""
 Progress = Callable[[int | None], None]
 """Told of each keep-alive, with its KeepAliveStatus, and with None of what ends them, in the transport's thread."""
+
+
+class Deadline:
+    """When `FIND_WITHIN_S` will have passed.
+
+    :param seconds: from now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then; never 0, since some take that for no limit."""
+        return max(self._at - time.monotonic(), 0.1)
 
 
 class BleError(HostError):

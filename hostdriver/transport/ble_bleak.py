@@ -17,6 +17,7 @@ from hostdriver.transport.ble import (
     FIND_WITHIN_S,
     Arrivals,
     ConfirmNumber,
+    Deadline,
     PairingError,
     check_serial,
     disconnected,
@@ -40,8 +41,9 @@ class BleakBackend:
 
     async def connect(self, serial: str, arrivals: Arrivals, confirm: ConfirmNumber) -> BleakLink:
         """See `Backend`; `confirm` is not called."""
-        device = await _find(serial)
-        client = BleakClient(device, lambda _: arrivals.end(), timeout=FIND_WITHIN_S)
+        deadline = Deadline(FIND_WITHIN_S)
+        device = await _find(serial, deadline.left)
+        client = BleakClient(device, lambda _: arrivals.end(), timeout=deadline.left)
         link = BleakLink(client)
         try:
             await link.connect(serial, arrivals)
@@ -124,12 +126,12 @@ def _not_paired() -> PairingError:
     )
 
 
-async def _find(serial: str) -> BLEDevice:
+async def _find(serial: str, within_s: float) -> BLEDevice:
     def wanted(_: BLEDevice, seen: AdvertisementData) -> bool:
         return is_wanted(seen.local_name, seen.service_uuids, serial)
 
     try:
-        found = await BleakScanner.find_device_by_filter(wanted, timeout=FIND_WITHIN_S)
+        found = await BleakScanner.find_device_by_filter(wanted, timeout=within_s)
     except (BleakError, OSError) as error:
         raise no_adapter(error) from None
     if found is None:

@@ -30,6 +30,7 @@ from hostdriver.transport.ble import (
     Arrivals,
     BleError,
     ConfirmNumber,
+    Deadline,
     PairingError,
     check_serial,
     disconnected,
@@ -165,14 +166,15 @@ class BumbleLink:
     # From nothing to a connection
 
     async def _find_and_connect(self, serial: str) -> Connection:
-        address = await self._find(serial)
+        deadline = Deadline(FIND_WITHIN_S)
+        address = await self._find(serial, deadline.left)
         own = OwnAddressType.RANDOM if self._device.public_address == Address.ANY else OwnAddressType.PUBLIC
         try:
-            return await self._device.connect(address, own_address_type=own, timeout=FIND_WITHIN_S)
+            return await self._device.connect(address, own_address_type=own, timeout=deadline.left)
         except (BaseBumbleError, TimeoutError):
             raise not_connected(serial) from None
 
-    async def _find(self, serial: str) -> Address:
+    async def _find(self, serial: str, within_s: float) -> Address:
         found: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
 
         def see(advertisement: Advertisement) -> None:
@@ -182,7 +184,7 @@ class BumbleLink:
         self._device.on(Device.EVENT_ADVERTISEMENT, see)
         await self._device.start_scanning()
         try:
-            return await asyncio.wait_for(found, FIND_WITHIN_S)
+            return await asyncio.wait_for(found, within_s)
         except TimeoutError:
             raise not_found(serial) from None
         finally:

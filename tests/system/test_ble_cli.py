@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
+from emulator.links.ble.radio import Radio
 from hostdriver.errors import Exit
 from tests.rig.cli import PIN, Started, Terminal, Up, failing, run_directory, vukey
 from tests.rig.messages import TRANSFER
-from vukey_testing.radio import Radio
 
 MODEL = ("--profile", "bocom-ble-feitian")
 
@@ -85,11 +85,11 @@ def test_a_key_that_is_switched_off_and_on(air: Air) -> None:
         key.err.wait_for("ble: switched off", count=2)
 
 
-def test_p_is_its_power_button(air: Air) -> None:
+def test_o_is_its_power_button(air: Air) -> None:
     with Terminal(air.run, "up", *MODEL, "--link", f"ble:{air.of_key}") as key:
         key.wait_for("ble: can be found")
-        key.wait_for("P = power")
-        for stroke, state in (("p", "switched off"), ("P", "can be found")):
+        key.wait_for("O = on/off")
+        for stroke, state in (("o", "switched off"), ("O", "can be found")):
             key.type(stroke)
             key.wait_for(f"ble: {state}")
         key.type("\x03")

@@ -196,6 +196,21 @@ def test_the_keyboard_alone_is_enough(panel: PanelPage, key: PanelKey) -> None:
     panel.shows("未连接")
 
 
+@pytest.mark.profile(BLUETOOTH)
+def test_o_is_the_power_button_where_there_is_one(panel: PanelPage) -> None:
+    expect(panel.page.locator("#legend")).to_contain_text("O on/off")
+    panel.page.keyboard.press("o")
+    panel.sent("button/power", 1)
+
+
+def test_o_does_nothing_where_there_is_none(panel: PanelPage) -> None:
+    expect(panel.page.locator("#legend")).not_to_contain_text("on/off")
+    panel.page.keyboard.press("o")
+    panel.page.keyboard.press("Enter")
+    panel.sent("button/ok", 1)
+    assert panel.acts == ["button/ok"]
+
+
 @pytest.mark.parametrize("stroke", ["Escape", "c", "C", "Backspace"])
 def test_a_stroke_that_cancels(stroke: str, panel: PanelPage, key: PanelKey) -> None:
     signing = key.signing(TRANSFER)

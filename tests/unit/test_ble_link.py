@@ -31,6 +31,7 @@ from emulator.hardware.clock import ManualClock
 from emulator.hardware.display import ScreenKind
 from emulator.links.ble import link as ble_link
 from emulator.links.ble.link import BleLink
+from emulator.links.ble.radio import Adapter, Radio
 from emulator.links.errors import LinkError
 from emulator.links.states import LinkState
 from emulator.profiles import Profile
@@ -46,7 +47,6 @@ from protocols.sm2 import PublicKey, Signature
 from tests.rig.messages import TRANSFER
 from tests.rig.verifiers import sm2_verifies
 from vukey_testing.ble_targets import Bluetooth
-from vukey_testing.radio import Adapter, Radio
 from vukey_testing.targets import NoReaderError
 
 Value = TypeVar("Value")

@@ -24,9 +24,9 @@ from bumble.link import LocalLink
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport.common import AsyncPipeSink
 
+from emulator.links.ble.bumble_fixes import CancelledConnection, DataFromTheConnectionsAddress, ScanResponse
 from emulator.links.ble.pairing import NumericComparison
 from hostdriver.transport.ble_bumble import NumericComparison as HostsNumericComparison
-from vukey_testing.bumble_fixes import CancelledConnection, DataFromTheConnectionsAddress, ScanResponse
 
 PATIENCE_S = 30.0
 FAULT_S = 0.5

@@ -1,4 +1,4 @@
-"""BlueZ in the guest, its adapter on a radio without waves, and keys within reach of it. Inside the guest only."""
+"""BlueZ in the guest, and keys that bring it an adapter within their reach. Inside the guest only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from hostdriver.transport.ble import BleTransport
 from hostdriver.transport.ble_bleak import BleakBackend
 from tests.rig.cli import Terminal
 from tests.rig.key import PATIENCE_S
-from vukey_testing.radio import Radio
 
 _BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd"
 
 
 class Bluez:
-    """Linux's Bluetooth with one adapter, and a person at bluetoothctl: ``with Bluez() as bluez:``."""
+    """Linux's Bluetooth, no adapter yet, and a person at bluetoothctl: ``with Bluez() as bluez:``."""
 
     def __enter__(self) -> Self:
         self._held = ExitStack()
@@ -32,9 +31,6 @@ class Bluez:
             self._start_bus()
             self._start_daemon()
             self._held.callback(lambda: self._end(self._daemon))
-            self.radio = Radio()
-            self._held.callback(self.radio.close)
-            self.radio.lend_adapter("vhci")
             self._held = self._held.pop_all()
         self.person = self._sit_down()
         return self
@@ -48,8 +44,7 @@ class Bluez:
         """As when the computer starts anew: what was agreed on is on its disk."""
         self._end(self._daemon)
         self._start_daemon()
-        self.person.wait_for("Agent registered")
-        self._switch_on(self.person)
+        self._sit_up(self.person)
 
     def _start_bus(self) -> None:
         command = ["dbus-daemon", "--system", "--nofork", "--print-address"]
@@ -65,18 +60,13 @@ class Bluez:
     def _sit_down(self) -> Terminal:
         person = Terminal(Path("/run"), "--agent", "DisplayYesNo", program=("bluetoothctl",))
         self._held.enter_context(person)
-        person.wait_for("Agent registered")
-        self._switch_on(person)
+        self._sit_up(person)
         return person
 
-    def _switch_on(self, person: Terminal) -> None:
-        """It does so itself, sooner or later."""
-        for command, answer in (
-            ("default-agent", "Default agent request successful"),
-            ("power on", "Changing power on succeeded|Powered: yes"),
-        ):
-            person.type(f"{command}\n")
-            person.wait_for(answer)
+    def _sit_up(self, person: Terminal) -> None:
+        person.wait_for("Agent registered")
+        person.type("default-agent\n")
+        person.wait_for("Default agent request successful")
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
@@ -102,11 +92,12 @@ class WithinReach:
         if self._link:
             return
         self._found.clear()
-        self._link = BleLink(self._shared, self._bluez.radio.new_adapter().open, self._hear)
+        self._link = BleLink(self._shared, "vhci", self._hear)
         self._link.start()
         if not self._shared.device.is_on:
             self._shared.device.press(Button.POWER)
         assert self._found.wait(PATIENCE_S)
+        self._bluez.person.wait_for("Powered: yes")  # BlueZ switches a new adapter on
 
     def unplug(self) -> None:
         """See `Wire.unplug`."""

@@ -1,6 +1,7 @@
 """The key by Bluetooth, with Linux's own stack at the other end: the kernel, BlueZ, its bluetoothctl, and bleak.
 
-Between the two adapters is a radio without waves, which only signals encryption.
+Each key is at `ble:vhci`: it gives the kernel an adapter of its own, on a radio without waves, which only signals
+encryption.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from emulator.hardware.clock import ManualClock
 from emulator.sharing import SharedKey
 from hostdriver.transport.ble import BleTransport, PairingError
 from protocols.gmt import SignInput
+from tests.rig.cli import Started, Up, run_directory, vukey
 from tests.rig.key import PATIENCE_S, KeyRig, user_pin
 from tests.rig.messages import TRANSFER
 from tests.vm.bluez import Bluez, WithinReach
@@ -83,3 +85,16 @@ def test_another_number_is_refused(bluez: Bluez, device: Device, answer: str, bu
     with pytest.raises(PairingError), paired(bluez, device, answer, button):
         pass
     assert device.bonds() == {}
+
+
+def test_vukey_up_is_all_that_a_computer_without_an_adapter_needs(bluez: Bluez) -> None:
+    with run_directory() as run, Up(run, "--profile", MODEL, "--link", "ble:vhci", "--panel") as key:
+        bluez.person.wait_for("Powered: yes")
+        key.err.wait_for("ble: can be found")
+        with Started("host", "info", "--json", "--token", f"ble:{key.serial}", run=run) as host:
+            number = bluez.person.wait_for(r"Confirm passkey (\d{6})")[1]
+            vukey("key", "wait", number, run=run)
+            bluez.person.type("yes\n")
+            vukey("key", "press", "ok", run=run)
+            assert host.wait() == 0
+        assert f'"serial": "{key.serial}"' in "\n".join(host.out.all())

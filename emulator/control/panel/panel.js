@@ -29,6 +29,8 @@ const KEYBOARD = {
   ArrowLeft: "up",
   ArrowDown: "down",
   ArrowRight: "down",
+  o: "power",
+  O: "power",
 };
 const TICK_MS = 250;
 
@@ -65,7 +67,7 @@ function showHead() {
   byId("title").textContent = language === "zh" ? key.title_zh : key.title;
   document.title = `${byId("title").textContent} · vukey`;
   byId("model").textContent = [t(KINDS[key.kind]), key.profile, key.serial].join(" · ");
-  const hints = [["Enter", "OK", "ok"], ["Esc", "C", "cancel"], ["↑ ↓", t("pages"), "up"], ["0–9", t("digits"), "0"]];
+  const hints = [["Enter", "OK", "ok"], ["Esc", "C", "cancel"], ["↑ ↓", t("pages"), "up"], ["0–9", t("digits"), "0"], ["O", t("on/off"), "power"]];
   const buttons = buttonsOf(key);
   const legend = hints.filter(([, , button]) => buttons.includes(button));
   legend.push(["P", t("plug")]);

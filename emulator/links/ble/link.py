@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from bumble.core import BaseBumbleError
 from bumble.device import Connection, DeviceConfiguration
@@ -20,6 +21,7 @@ from bumble.transport.common import Transport
 
 from emulator.links.ble.central import Central
 from emulator.links.ble.pairing import Bonds, NumericComparison, pairing_config
+from emulator.links.ble.radio import open_beside_kernel
 from emulator.links.ble.services import (
     FragmentService,
     add_battery,
@@ -50,6 +52,9 @@ _POWERED_OFF = HCI_ErrorCode.REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_POWER_OF
 _NO_ROOM = HCI_ErrorCode.REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_LOW_RESOURCES_ERROR
 _NOT_PAIRED = HCI_ErrorCode.AUTHENTICATION_FAILURE_ERROR
 
+_KERNEL = "vhci"
+"""bumble opens it for a controller; a key is no controller, so it is given one."""
+
 OpenTransport = Callable[[], Awaitable[Transport]]
 """Opens the way to a Bluetooth adapter."""
 
@@ -60,7 +65,8 @@ class BleLink:
     It has a thread with an event loop, and another in which alone it calls the key.
 
     :param shared: the key as other links have it too.
-    :param transport: the adapter, as bumble names it (`usb:0`, `hci-socket:0`), or what opens it.
+    :param transport: the adapter, as bumble names it (`usb:0`, `hci-socket:0`), or what opens it; `vhci`: see
+        `open_beside_kernel`.
     :param on_state: LISTENING: it advertises; CONFIGURED: a paired central is there; WAITING: neither.
     """
 
@@ -69,7 +75,6 @@ class BleLink:
         if profile.bluetooth is None:
             raise LinkError(N_("{profile} has no Bluetooth"), profile=profile.id)
         self._shared = shared
-        self._transport = transport
         self._on_state = on_state
         self._gatt = GATT_PROFILES[profile.bluetooth.gatt]
         self._name = profile.bluetooth.name_prefix + shared.device.serial
@@ -78,6 +83,7 @@ class BleLink:
         self._address = Address(
             identity[: _IRK_SIZE - 1 : -1]
         )  # bumble wants its least significant byte first
+        self._open_transport = _opener(transport, self._address)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="vukey-ble-key")
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="vukey-ble", daemon=True)
@@ -157,9 +163,7 @@ class BleLink:
 
     async def _open(self) -> Transport:
         try:
-            return await (
-                open_transport(self._transport) if isinstance(self._transport, str) else self._transport()
-            )
+            return await self._open_transport()
         except Exception as error:  # bumble's transports raise what the libraries below them do
             raise _not_to_be_had(error) from None
 
@@ -315,6 +319,14 @@ class BleLink:
         if state is not self._state:
             self._state = state
             self._on_state(state)
+
+
+def _opener(transport: str | OpenTransport, own: Address) -> OpenTransport:
+    if not isinstance(transport, str):
+        return transport
+    if transport == _KERNEL:
+        return partial(open_beside_kernel, own)
+    return partial(open_transport, transport)
 
 
 def _not_to_be_had(error: Exception) -> LinkError:

@@ -13,7 +13,7 @@ from bumble.link import LocalLink
 from bumble.transport import open_transport
 from bumble.transport.common import BaseSource, Transport, TransportSink
 
-from vukey_testing.bumble_fixes import FixedController, FixedLink
+from emulator.links.ble.bumble_fixes import FixedController, FixedLink
 
 PATIENCE_S = 30.0
 """Longest wait for the radio's own thread."""
@@ -37,22 +37,21 @@ class Radio:
         """A Bluetooth adapter with a public address of its own; nobody is at it yet."""
         return Adapter(self, self._new_address())
 
-    def lend_adapter(self, transport: str) -> hci.Address:
+    def lend_adapter(self, transport: str, address: hci.Address | None = None) -> None:
         """Give an adapter to whoever is at the other end of a bumble transport: `vhci` gives it to this machine's
         kernel, `pty:PATH` to a program that opens that path as `file:PATH`.
 
-        :returns: its public address.
+        :param address: its public one; None: the next of the radio's own.
         :raises OSError: there is no such transport.
         """
-        address = self._new_address()
+        public = address or self._new_address()
 
         async def lend() -> None:
             way = await open_transport(transport)
             self._lent.append(way)
-            FixedController(str(address), way.source, way.sink, link=self._link, public_address=address)
+            FixedController(str(public), way.source, way.sink, link=self._link, public_address=public)
 
         asyncio.run_coroutine_threadsafe(lend(), self._loop).result(PATIENCE_S)
-        return address
 
     def _new_address(self) -> hci.Address:
         return hci.Address(f"F0:F1:F2:F3:F4:{next(self._numbers):02X}/P")
@@ -89,6 +88,23 @@ class Radio:
             advertising.stop()
         controller.le_legacy_advertiser.stop()
         self._link.remove_controller(controller)
+
+
+async def open_beside_kernel(own: hci.Address) -> Transport:
+    """An adapter within reach of another one, which this machine's kernel is given for as long: its own Bluetooth finds
+    who is at ours.
+
+    :param own: of who will be at ours. The kernel's has one that is made of it: the same each time, as bonds need it.
+    :raises OSError: the kernel takes none.
+    """
+    radio = Radio()
+    try:
+        theirs = hci.Address(f"F0:F1:F2:{str(own)[9:17]}/P")
+        await asyncio.to_thread(radio.lend_adapter, "vhci", theirs)
+        return _WithItsRadio(await radio.new_adapter().open(), radio)
+    except BaseException:
+        radio.close()
+        raise
 
 
 class Adapter:
@@ -172,6 +188,19 @@ class _Transport(Transport):
     async def close(self) -> None:
         await self._radio._in_its_loop(self.detach)
         self._own_source.close()
+
+
+class _WithItsRadio(Transport):
+    """A way to an adapter whose radio nobody else needs."""
+
+    def __init__(self, transport: Transport, radio: Radio) -> None:
+        super().__init__(transport.source, transport.sink)
+        self._transport = transport
+        self._radio = radio
+
+    async def close(self) -> None:
+        await self._transport.close()
+        await asyncio.to_thread(self._radio.close)
 
 
 def _lose(controller: Controller) -> None:
