@@ -96,6 +96,7 @@ def test_o_is_its_power_button(air: Air) -> None:
         assert key.wait() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pressed", "answer", "said"), [("cancel", "y", "refused on the key"), ("ok", "n", "nobody has said")]
 )

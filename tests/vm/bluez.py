@@ -46,6 +46,16 @@ class Bluez:
         self._start_daemon()
         self._sit_up(self.person)
 
+    def await_adapter(self) -> None:
+        """Until the adapter that a key brings is on: there is no other."""
+        self.person.wait_for(r"NEW\W+Controller")
+        self.person.type("power on\n")
+        self.person.wait_for("Changing power on succeeded|Powered: yes")
+
+    def await_departure(self) -> None:
+        """Until the adapter has gone with its key."""
+        self.person.wait_for(r"DEL\W+Controller")
+
     def _start_bus(self) -> None:
         command = ["dbus-daemon", "--system", "--nofork", "--print-address"]
         bus = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -97,13 +107,14 @@ class WithinReach:
         if not self._shared.device.is_on:
             self._shared.device.press(Button.POWER)
         assert self._found.wait(PATIENCE_S)
-        self._bluez.person.wait_for("Powered: yes")  # BlueZ switches a new adapter on
+        self._bluez.await_adapter()
 
     def unplug(self) -> None:
         """See `Wire.unplug`."""
         if self._link:
             self._link.close()
             self._link = None
+            self._bluez.await_departure()
 
     @property
     def token(self) -> str:

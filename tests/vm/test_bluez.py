@@ -80,6 +80,7 @@ def test_it_is_found_paired_and_signs(bluez: Bluez, device: Device) -> None:
         assert is_signed(rig, container, signature)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "button"), [("no", "up"), ("yes", "cancel")])
 def test_another_number_is_refused(bluez: Bluez, device: Device, answer: str, button: str) -> None:
     with pytest.raises(PairingError), paired(bluez, device, answer, button):
@@ -89,7 +90,7 @@ def test_another_number_is_refused(bluez: Bluez, device: Device, answer: str, bu
 
 def test_vukey_up_is_all_that_a_computer_without_an_adapter_needs(bluez: Bluez) -> None:
     with run_directory() as run, Up(run, "--profile", MODEL, "--link", "ble:vhci", "--panel") as key:
-        bluez.person.wait_for("Powered: yes")
+        bluez.await_adapter()
         key.err.wait_for("ble: can be found")
         with Started("host", "info", "--json", "--token", f"ble:{key.serial}", run=run) as host:
             number = bluez.person.wait_for(r"Confirm passkey (\d{6})")[1]
@@ -98,3 +99,4 @@ def test_vukey_up_is_all_that_a_computer_without_an_adapter_needs(bluez: Bluez) 
             vukey("key", "press", "ok", run=run)
             assert host.wait() == 0
         assert f'"serial": "{key.serial}"' in "\n".join(host.out.all())
+    bluez.await_departure()
