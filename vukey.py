@@ -8,10 +8,9 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from emulator.cli import app as usb_app
+from emulator.command import ENDING, LEAVING, handling, held_signals, run_beside
 from emulator.control.operator import AutoApproval
 from emulator.control.server import PanelError, PanelSpec
 from emulator.device import Device
@@ -64,13 +64,8 @@ app.add_typer(key_app, name="key")
 app.add_typer(usb_app, name="usb")
 
 _READY_WITHIN_S = 30.0
-Handler = Callable[[int, object], object]
 _POINTERS = ("VUKEY_SERIAL", "VUKEY_TOKEN", "VUKEY_PANEL_URL")
 """Variables that lead a command to a key."""
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""What ends us as cleanly as Ctrl-C: being told to, and the end of the terminal."""
-_LEAVING = {signal.SIGINT, *_ENDING}
-"""All that ends us."""
 
 ProfileOption = Annotated[
     str | None,
@@ -229,8 +224,8 @@ def up(
     specs = [parse_link(text) for text in link or ["vpcd", "socket"]]
     warn_of_hosts(specs)
     with ExitStack() as stack:
-        stack.enter_context(_handling(dict.fromkeys(_ENDING, _leave)))
-        held = stack.enter_context(_held_signals())
+        stack.enter_context(handling(dict.fromkeys(ENDING, _leave)))
+        held = stack.enter_context(held_signals())
         is_new = state is None or not state.exists()
         opened = open_device(profile, state, serial)
         device = opened.device
@@ -249,7 +244,7 @@ def up(
         running.start()
         if running.panel:
             face.served(running.panel.ticket_url())
-        stack.callback(signal.pthread_sigmask, signal.SIG_BLOCK, _LEAVING)  # once we leave, we leave tidily
+        stack.callback(signal.pthread_sigmask, signal.SIG_BLOCK, LEAVING)  # once we leave, we leave tidily
         code = _live(running, command, as_json, held)
     raise typer.Exit(code)
 
@@ -263,29 +258,6 @@ def _panel_spec(wanted: bool, port: int | None, host: str | None) -> PanelSpec |
         warning = _("Warning: --panel-host {host}: others can reach the panel, over plain HTTP.")
         typer.echo(warning.format(host=spec.host), err=True)
     return spec
-
-
-@contextmanager
-def _handling(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Handle signals for a while; one that we were started to ignore (nohup) stays ignored."""
-    heard = {
-        number: handler for number, handler in handlers.items() if signal.getsignal(number) != signal.SIG_IGN
-    }
-    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _held_signals() -> Iterator[ExitStack]:
-    """Threads that start meanwhile never get a signal: one given to them would not wake us. Close to hear again."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _LEAVING)
-    with ExitStack() as stack:
-        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
-        yield stack
 
 
 def _leave(number: int, _frame: object) -> NoReturn:
@@ -368,13 +340,11 @@ def _run_command(running: RunningKey, command: list[str]) -> int:
             seconds=int(_READY_WITHIN_S),
         )
     try:
-        child = subprocess.Popen(command, env=_childs_environment(running))  # noqa: S603 - the user's own command
+        return run_beside(command, _childs_environment(running))
     except OSError as error:
         raise UsageError(
             N_("{command} cannot be run: {reason}"), command=command[0], reason=error.strerror
         ) from None
-    code = _outlive(child)
-    return code if code >= 0 else 128 - code
 
 
 def _childs_environment(running: RunningKey) -> dict[str, str]:
@@ -386,19 +356,6 @@ def _childs_environment(running: RunningKey) -> dict[str, str]:
     if running.panel:
         own["VUKEY_PANEL_URL"] = f"{running.panel.url}/t/{running.panel.token}"
     return inherited | own
-
-
-def _outlive(child: subprocess.Popen[bytes]) -> int:
-    """Wait for the command and return what it returns: Ctrl-C reaches it by itself, the rest is passed on."""
-
-    def pass_on(number: int, _frame: object) -> None:
-        child.send_signal(number)
-
-    def ignore(_number: int, _frame: object) -> None:
-        """The terminal has told the command as well; how it ends is up to that."""
-
-    with _handling({signal.SIGINT: ignore, **dict.fromkeys(_ENDING, pass_on)}):
-        return child.wait()
 
 
 @app.command(

@@ -116,6 +116,7 @@ class Lines:
     def close(self) -> None:
         """Read to the end and close."""
         self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive(), f"another program still has the pipe: {self._lines}"
         self._pipe.close()
 
     def _with(self, text: str) -> list[str]:

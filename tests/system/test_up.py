@@ -245,6 +245,34 @@ def test_a_signal_is_passed_on_to_the_command(by: signal.Signals, run: Path) -> 
     assert not list(run.glob("vukey/*"))
 
 
+_SIGNALLED_AT_ONCE = """
+import os, signal, subprocess, sys
+import vukey
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Popen
+vukey.main()
+"""
+
+
+def test_a_signal_that_comes_while_the_command_starts_is_passed_on_too(run: Path) -> None:
+    """A command that nobody ends would keep our pipe, and the run below would not end."""
+    reader = ("sh", "-c", f"mkfifo {run}/never; exec <> {run}/never; read forever")
+    up = ("up", "--link", "socket", "--stage", "blank", "--", *reader)
+    done = subprocess.run(
+        [sys.executable, "-c", _SIGNALLED_AT_ONCE, *up],
+        env=environment(run),
+        capture_output=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert not list(run.glob("vukey/*"))
+
+
 def test_ctrl_c_is_the_commands(run: Path) -> None:
     """The terminal sends it to both; the command decides how it ends, and that is the exit code."""
     script = (
