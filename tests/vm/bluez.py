@@ -7,7 +7,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from emulator.hardware.buttons import Button
 from emulator.links.ble.link import BleLink
@@ -15,7 +15,7 @@ from emulator.links.states import LinkState
 from emulator.sharing import SharedKey
 from hostdriver.transport.ble import BleTransport
 from hostdriver.transport.ble_bleak import BleakBackend
-from tests.rig.cli import Terminal
+from tests.rig.cli import Lines, Terminal
 from tests.rig.key import PATIENCE_S
 
 _BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd"
@@ -25,14 +25,12 @@ class Bluez:
     """Linux's Bluetooth, no adapter yet, and a person at bluetoothctl: ``with Bluez() as bluez:``."""
 
     def __enter__(self) -> Self:
-        self._held = ExitStack()
-        with self._held:
+        with ExitStack() as held:
             subprocess.run(["modprobe", "--all", "bluetooth", "hci_vhci"], check=True)
-            self._start_bus()
-            self._start_daemon()
-            self._held.callback(lambda: self._end(self._daemon))
-            self._held = self._held.pop_all()
-        self.person = self._sit_down()
+            self._start_bus(held)
+            self._running = held.enter_context(ExitStack())
+            self._start()
+            self._held = held.pop_all()
         return self
 
     def __exit__(
@@ -42,9 +40,8 @@ class Bluez:
 
     def restart(self) -> None:
         """As when the computer starts anew: what was agreed on is on its disk."""
-        self._end(self._daemon)
-        self._start_daemon()
-        self._sit_up(self.person)
+        self._running.close()
+        self._start()
 
     def await_adapter(self) -> None:
         """Until the adapter that a key brings is on: there is no other."""
@@ -56,31 +53,32 @@ class Bluez:
         """Until the adapter has gone with its key."""
         self.person.wait_for(r"DEL\W+Controller")
 
-    def _start_bus(self) -> None:
+    def _start_bus(self, held: ExitStack) -> None:
         command = ["dbus-daemon", "--system", "--nofork", "--print-address"]
         bus = subprocess.Popen(command, stdout=subprocess.PIPE)
-        self._held.callback(self._end, bus)
+        held.callback(_end, bus)
         assert bus.stdout is not None
         with bus.stdout as address:
             assert address.readline()
 
-    def _start_daemon(self) -> None:
-        self._daemon = subprocess.Popen([_BLUETOOTHD, "--nodetach"])
-
-    def _sit_down(self) -> Terminal:
+    def _start(self) -> None:
+        """Who comes to the daemon before it is ready may not be heard: so first the one, then the other."""
+        daemon = subprocess.Popen([_BLUETOOTHD, "--nodetach"], stderr=subprocess.PIPE, text=True)
+        assert daemon.stderr is not None
+        said = Lines(daemon.stderr)
+        self._running.callback(said.close)
+        self._running.callback(_end, daemon)
+        said.wait_for("management interface")
         person = Terminal(Path("/run"), "--agent", "DisplayYesNo", program=("bluetoothctl",))
-        self._held.enter_context(person)
-        self._sit_up(person)
-        return person
-
-    def _sit_up(self, person: Terminal) -> None:
+        self.person = self._running.enter_context(person)
         person.wait_for("Agent registered")
         person.type("default-agent\n")
         person.wait_for("Default agent request successful")
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        process.terminate()
-        process.wait(PATIENCE_S)
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    process.wait(PATIENCE_S)
 
 
 class WithinReach:
