@@ -17,15 +17,16 @@ from emulator.control.keycontrol import KeyControl
 from emulator.device import Device
 from emulator.hardware.clock import ManualClock
 from emulator.sharing import SharedKey
+from hostdriver.control import KeyApi
 from hostdriver.transport.ble import BleTransport, PairingError
 from protocols.gmt import SignInput
-from tests.rig.cli import Started, Up, run_directory, vukey
+from tests.rig.cli import Started, Up, run_directory
 from tests.rig.key import PATIENCE_S, KeyRig, user_pin
 from tests.rig.messages import TRANSFER
 from tests.vm.bluez import Bluez, WithinReach
 from tests.vm.keys import GET_DEV_INFO, is_signed, small_key
 from vukey_testing.calls import Calls
-from vukey_testing.operators import DeviceOperator
+from vukey_testing.operators import ApiOperator, DeviceOperator
 
 MODEL = "bocom-ble-tendyron"
 
@@ -88,15 +89,21 @@ def test_another_number_is_refused(bluez: Bluez, device: Device, answer: str, bu
     assert device.bonds() == {}
 
 
-def test_vukey_up_is_all_that_a_computer_without_an_adapter_needs(bluez: Bluez) -> None:
+def test_vukey_up_is_all_that_a_computer_without_an_adapter_needs(
+    bluez: Bluez, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once both show the number there are 30 s, of which no program's start may take any here."""
     with run_directory() as run, Up(run, "--profile", MODEL, "--link", "ble:vhci", "--panel") as key:
         bluez.await_adapter()
         key.err.wait_for("ble: can be found")
-        with Started("host", "info", "--json", "--token", f"ble:{key.serial}", run=run) as host:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
+        person = ApiOperator(KeyApi.find(key.serial))
+        info = ("host", "info", "--json", "--token", f"ble:{key.serial}")
+        with closing(person), Started(*info, run=run) as host:
             number = bluez.person.wait_for(r"Confirm passkey (\d{6})")[1]
-            vukey("key", "wait", number, run=run)
+            person.wait_for(number, regexp=False, timeout=PATIENCE_S)
             bluez.person.type("yes\n")
-            vukey("key", "press", "ok", run=run)
+            person.press("ok")
             assert host.wait() == 0
         assert f'"serial": "{key.serial}"' in "\n".join(host.out.all())
     bluez.await_departure()
