@@ -448,8 +448,8 @@ class Device:
     def _ask(self, ask: Ask) -> None:
         core = self._core
         prompt = Prompt(ask, self.profile.confirm, core.geometry, core.texts, self.clock.now())
-        self._prompt = prompt
         self._timer = self.clock.call_at(prompt.deadline, lambda: self._expire(prompt))
+        self._prompt = prompt  # from now on anybody sees that it asks, and may move the clock to the deadline
         self._show(prompt.screen)
 
     def _expire(self, prompt: Prompt) -> None:

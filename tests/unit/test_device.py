@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from emulator.device import Device, Exchange, NoSuchButtonError, NotPoweredError, PowerLostError
 from emulator.firmware.confirm import Ask
 from emulator.hardware.buttons import DIGITS, Button
-from emulator.hardware.clock import ManualClock
+from emulator.hardware.clock import ManualClock, Timer
 from emulator.hardware.display import Screen, ScreenKind
 from emulator.hardware.storage_faulty import FaultyStorage, PowerCut
 from emulator.links.inproc import InProcessLink
@@ -192,6 +193,23 @@ class TestTime:
         assert not again.ended
         clock.advance(1)
         assert again.wait() == TIMED_OUT
+
+    def test_its_deadline_counts_before_anybody_sees_that_it_asks(
+        self, powered: Device, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who sees it, in another thread, may move the clock to the deadline at once."""
+        seen: list[Ask | None] = []
+        call_at = clock.call_at
+
+        def watch(when: float, callback: Callable[[], None]) -> Timer:
+            seen.append(powered.waiting)
+            return call_at(when, callback)
+
+        monkeypatch.setattr(clock, "call_at", watch)
+        exchange = powered.begin(sign_command(powered))
+        assert seen == [None]
+        clock.advance(60)
+        assert exchange.wait() == TIMED_OUT
 
     def test_paging_does_not_prolong_it(self, powered: Device, clock: ManualClock, asking: Exchange) -> None:
         for _ in range(6):
