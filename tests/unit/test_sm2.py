@@ -172,7 +172,7 @@ def both_ways(other: Other, seed: int, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_both_ways_with(name: str, tmp_path: Path) -> None:
-    for seed in range(25):
+    for seed in range(8):
         both_ways(OTHERS[name], seed, tmp_path)
 
 

@@ -89,6 +89,7 @@ def test_another_number_is_refused(bluez: Bluez, device: Device, answer: str, bu
     assert device.bonds() == {}
 
 
+@pytest.mark.slow
 def test_vukey_up_is_all_that_a_computer_without_an_adapter_needs(
     bluez: Bluez, monkeypatch: pytest.MonkeyPatch
 ) -> None:
