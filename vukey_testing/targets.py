@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -122,7 +123,7 @@ class DirectTransport:
         self._shared.leave(self, self._pending)
 
 
-class WireAtPath:
+class WireAtPath(ABC):
     """What every way through a file has: it lies in a directory of its own for as long as the key is plugged in.
 
     Whoever takes part says in `_start` what it is.
@@ -152,9 +153,9 @@ class WireAtPath:
         self.path = None
         self._held.close()
 
+    @abstractmethod
     def _start(self, path: Path) -> Callable[[], None]:
         """Start the link at a path; returns what ends it."""
-        raise NotImplementedError
 
 
 class UnixSocket(WireAtPath):

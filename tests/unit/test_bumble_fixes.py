@@ -18,13 +18,24 @@ from bumble import smp
 from bumble.controller import Controller
 from bumble.core import AdvertisingData
 from bumble.device import Advertisement, Connection, Device, Peer
-from bumble.hci import Address, OwnAddressType
+from bumble.hci import (
+    Address,
+    HCI_Event,
+    HCI_LE_Connection_Complete_Event,
+    HCI_LE_Enhanced_Connection_Complete_Event,
+    OwnAddressType,
+)
 from bumble.host import Host
 from bumble.link import LocalLink
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport.common import AsyncPipeSink
 
-from emulator.links.ble.bumble_fixes import CancelledConnection, DataFromTheConnectionsAddress, ScanResponse
+from emulator.links.ble.bumble_fixes import (
+    CancelledConnection,
+    DataFromTheConnectionsAddress,
+    EnhancedConnectionComplete,
+    ScanResponse,
+)
 from emulator.links.ble.pairing import NumericComparison
 from hostdriver.transport.ble_bumble import NumericComparison as HostsNumericComparison
 
@@ -105,6 +116,39 @@ def test_what_a_scanner_hears_of_the_scan_response(
         await key.stop_advertising()
 
     run(scene())
+
+
+@pytest.mark.parametrize(
+    ("controller", "event"),
+    [
+        (Controller, HCI_LE_Connection_Complete_Event),
+        (EnhancedConnectionComplete, HCI_LE_Enhanced_Connection_Complete_Event),
+    ],
+)
+def test_the_event_of_a_connection_that_the_host_has_asked_for(
+    controller: type[Controller], event: type[HCI_Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bumble's own host asks for both, and so is to get the enhanced one."""
+
+    async def scene() -> None:
+        air = as_it_is()
+        central, peripheral = device(air, 1, controller), device(air, 2, controller)
+        heard: list[type[HCI_Event]] = []
+        for each in (central, peripheral):
+            name = "on_hci_le_connection_complete_event"
+            monkeypatch.setattr(each.host, name, noting(heard, getattr(each.host, name)))
+        await connected(central, peripheral)
+        assert heard == [event, event]
+
+    run(scene())
+
+
+def noting(heard: list[type[HCI_Event]], handle: Callable[[Any], None]) -> Callable[[Any], None]:
+    def note(event: HCI_Event) -> None:
+        heard.append(type(event))
+        handle(event)
+
+    return note
 
 
 @pytest.mark.parametrize(("controller", "ends"), [(Controller, False), (CancelledConnection, True)])

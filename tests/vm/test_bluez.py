@@ -107,4 +107,7 @@ def test_vukey_up_is_all_that_a_computer_without_an_adapter_needs(
             person.press("ok")
             assert host.wait() == 0
         assert f'"serial": "{key.serial}"' in "\n".join(host.out.all())
+        for _ in range(2):  # and so do the programs after it, which nobody asks anything
+            with Started(*info, run=run) as host:
+                assert host.wait() == 0
     bluez.await_departure()

@@ -7,12 +7,15 @@ has the fault, and its work-around goes.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from bumble import hci, ll
 from bumble.controller import Controller
 from bumble.core import PhysicalTransport
 from bumble.link import LocalLink
+
+_ENHANCED = 1 << 9
+"""LE Enhanced Connection Complete in the LE event mask (Bluetooth Core 5.4, vol 4, part E, 7.8.1)."""
 
 
 class DataFromTheConnectionsAddress(LocalLink):
@@ -118,9 +121,26 @@ class CancelledConnection(Controller):
         return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
 
+class EnhancedConnectionComplete(Controller):
+    """Fault: a connection is reported by the old event to a host that has asked for the enhanced one. Linux, which asks
+    for it wherever the controller knows private addresses, waits for it for 4 s in which it does nothing else, and then
+    takes the connection for one that cannot be ended: nobody else finds the key.
+    """
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """The enhanced one instead (Bluetooth Core 5.4, vol 4, part E, 7.7.65.10)."""
+        if isinstance(packet, hci.HCI_LE_Connection_Complete_Event) and self.le_event_mask & _ENHANCED:
+            packet = hci.HCI_LE_Enhanced_Connection_Complete_Event(
+                local_resolvable_private_address=hci.Address.ANY_RANDOM,
+                peer_resolvable_private_address=hci.Address.ANY_RANDOM,
+                **{each.name: getattr(packet, each.name) for each in fields(packet)},
+            )
+        super().send_hci_packet(packet)
+
+
 class FixedLink(DataFromTheConnectionsAddress):
     """The air, with every work-around."""
 
 
-class FixedController(ScanResponse, CancelledConnection):
+class FixedController(ScanResponse, CancelledConnection, EnhancedConnectionComplete):
     """A controller with every work-around."""
