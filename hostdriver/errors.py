@@ -191,15 +191,20 @@ class VerificationFailedError(StatusError):
 
 
 class PinIncorrectError(HostError):
-    """63Cx; `left` tries remain."""
+    """63Cx; `left` tries remain, None where the way to the key does not tell."""
 
     exit_code = Exit.PIN_WRONG
 
-    def __init__(self, left: int) -> None:
-        super().__init__(
-            N_("wrong PIN, {left} tries left") if left else N_("wrong PIN, no tries left: it is locked now"),
-            left=left,
-        )
+    def __init__(self, left: int | None) -> None:
+        if left is None:
+            super().__init__(N_("wrong PIN"))
+        else:
+            super().__init__(
+                N_("wrong PIN, {left} tries left")
+                if left
+                else N_("wrong PIN, no tries left: it is locked now"),
+                left=left,
+            )
         self.left = left
 
 
@@ -275,6 +280,12 @@ class NoSuchCommandError(HostError):
         super().__init__(
             N_("keys of dialect {dialect} have no command {command}"), dialect=dialect, command=command
         )
+
+
+class NotSupportedError(HostError):
+    """The key can perhaps, but not by the way that it was reached: through APDUs, SKF or PKCS#11."""
+
+    exit_code = Exit.NOT_UNDERSTOOD
 
 
 class LowBatteryError(HostError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hostdriver.apdu_token import ApduToken
 from hostdriver.errors import (
     Exit,
     HostError,
@@ -18,6 +19,7 @@ from hostdriver.errors import (
 )
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
+from hostdriver.token import Token
 from hostdriver.transport import Transport, pcsc, usb
 from hostdriver.transport.ble_token import BleName, Nobody, Person
 from hostdriver.transport.serial import SerialTransport
@@ -35,7 +37,7 @@ class TokenError(HostError):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class FoundKey:
     """A way to a key.
 
     :param name: as ``--token`` takes it.
@@ -49,7 +51,7 @@ class Token:
     open: Callable[[], Transport]
 
 
-def find_tokens() -> tuple[list[Token], HostError | None]:
+def find_tokens() -> tuple[list[FoundKey], HostError | None]:
     """Every key found, virtual ones on their sockets first; a key may be reachable in two ways.
 
     Of those on USB only what nobody else has claimed; without pyusb, none. Of serial lines only the pseudo-terminals
@@ -91,6 +93,25 @@ def open_session(spec: str | None, dialect: str | None = None, person: Person = 
         session.transport.close()
         raise
     return session
+
+
+def open_token(spec: str | None, dialect: str | None = None, person: Person = NOBODY) -> Token:
+    """The key that ``--token`` names, by whatever way: also ``skf:LIBRARY[:KEY]`` and ``pkcs11:MODULE[:LABEL]``.
+
+    :param dialect: as for `open_session`; of an SKF library, its maker's habits. PKCS#11 modules have none.
+    :raises MissingComponentError: what reaches such keys is not installed.
+    :raises NoKeyError, SeveralKeysError, TokenError: as `open_session`.
+    """
+    kind, _, name = (spec or "").partition(":")
+    if kind == "skf":
+        from hostdriver import skf
+
+        return skf.open_token(name, dialect)
+    if kind == "pkcs11":
+        from hostdriver import pkcs11
+
+        return pkcs11.open_token(name)
+    return ApduToken(open_session(spec, dialect, person))
 
 
 def _named(dialect: str) -> Dialect:
@@ -150,7 +171,7 @@ def nothing_found(trouble: HostError) -> NoKeyError:
     )
 
 
-def _the_one(tokens: list[Token], spec: str | None) -> Token:
+def _the_one(tokens: list[FoundKey], spec: str | None) -> FoundKey:
     """The only key among these; two ways to one key count as one."""
     if not tokens:
         if spec:
@@ -164,21 +185,21 @@ def _the_one(tokens: list[Token], spec: str | None) -> Token:
     return tokens[0]
 
 
-def _sockets() -> list[Token]:
+def _sockets() -> list[FoundKey]:
     tokens = []
     for key in running_keys():
         name = f"socket:{key.serial}"
         opener = partial(SocketTransport.open, str(key.socket), name)
         try:
-            tokens.append(Token(name, key.serial, _ask(opener), opener))
+            tokens.append(FoundKey(name, key.serial, _ask(opener), opener))
         except KeyBusyError:
-            tokens.append(Token(name, key.serial, None, opener))
+            tokens.append(FoundKey(name, key.serial, None, opener))
         except VukeyError:  # it has just gone, or something else listens there
             continue
     return tokens
 
 
-def _lines() -> list[Token]:
+def _lines() -> list[FoundKey]:
     """Virtual keys of this user that have a pseudo-terminal and no socket; what has just gone is left out.
 
     :raises MissingComponentError: pyserial is not installed.
@@ -187,9 +208,9 @@ def _lines() -> list[Token]:
     for name, serial in _pseudo_terminals():
         opener = partial(SerialTransport.open, name.removeprefix("serial:"))
         try:
-            tokens.append(Token(name, serial, _ask(opener), opener))
+            tokens.append(FoundKey(name, serial, _ask(opener), opener))
         except KeyBusyError:
-            tokens.append(Token(name, serial, None, opener))
+            tokens.append(FoundKey(name, serial, None, opener))
         except MissingComponentError:
             raise
         except VukeyError:
@@ -206,7 +227,7 @@ def _pseudo_terminals() -> Iterator[tuple[str, str]]:
                 yield link, key.serial
 
 
-def _readers() -> list[Token]:
+def _readers() -> list[FoundKey]:
     """Cards in readers that answer GetDevInfo; others are no keys of ours."""
     tokens = []
     for reader in pcsc.readers_with_a_card():
@@ -214,15 +235,15 @@ def _readers() -> list[Token]:
         name = f"pcsc:{reader}"
         try:
             info = _ask(opener)
-            tokens.append(Token(name, info.serial, info, opener))
+            tokens.append(FoundKey(name, info.serial, info, opener))
         except KeyBusyError:
-            tokens.append(Token(name, "", None, opener))
+            tokens.append(FoundKey(name, "", None, opener))
         except VukeyError:
             continue
     return tokens
 
 
-def _usb_keys() -> list[Token]:
+def _usb_keys() -> list[FoundKey]:
     """Keys on USB that nobody has claimed, not even the kernel, and that answer GetDevInfo."""
     tokens = []
     for key in usb.find_readers():
@@ -230,7 +251,7 @@ def _usb_keys() -> list[Token]:
             info = _ask(key.open)
         except VukeyError:  # also what another program has: it is there in that one's way
             continue
-        tokens.append(Token(str(key.name), info.serial, info, key.open))
+        tokens.append(FoundKey(str(key.name), info.serial, info, key.open))
     return tokens
 
 

@@ -40,4 +40,4 @@ class ActivationCommands(Wire):
         try:
             return self.send(Ins.ACTIVATION, container.handles + data, p1=action, le=le)
         except PinIncorrectError as error:
-            raise CodeIncorrectError(error.left) from None
+            raise CodeIncorrectError(error.left or 0) from None
