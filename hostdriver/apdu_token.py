@@ -183,6 +183,10 @@ class ApduToken(token.Token):
         """See `token.Token.open_application`."""
         return ApduApplication(self.session, name, self.session.open_application(name))
 
+    def random(self, size: int) -> bytes:
+        """See `token.Token.random`."""
+        return self.session.random(size)
+
     def close(self) -> None:
         """See `token.Token.close`."""
         self.session.close()

@@ -308,6 +308,10 @@ class Token(ABC):
             raise BlankKeyError(N_("this key is blank: it has no application yet; issue it: vukey issue"))
         return self.open_application(only(names, name, "--application"))
 
+    @abstractmethod
+    def random(self, size: int) -> bytes:
+        """So many random bytes of the key's own."""
+
     def wait_for_event(self, timeout: float | None = None) -> Event | None:
         """Wait until a key comes or goes by this way.
 
