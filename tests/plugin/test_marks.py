@@ -108,10 +108,10 @@ def test_every_part_of_the_mark(suite: Suite) -> None:
     assert suite.passes() == {"passed": 11}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mark", "reason"),
     [
-        ("vukey(stages='ready')", "no part stages; it has: profile, stage, pin_tries"),
         ("vukey(stage='new')", "stage is blank, issued or ready, not new"),
         ("vukey(stage=1)", "stage=1 does not fit"),
         ("vukey('ready')", "takes named parts only"),
@@ -131,7 +131,15 @@ def test_every_part_of_the_mark(suite: Suite) -> None:
         ("vukey_spends_tries(0)", "takes one number"),
     ],
 )
-def test_a_bad_mark_is_refused_before_any_test(suite: Suite, mark: str, reason: str) -> None:
+def test_every_bad_mark_is_refused_before_any_test(suite: Suite, mark: str, reason: str) -> None:
+    refuses(suite, mark, reason)
+
+
+def test_a_bad_mark_is_refused_before_any_test(suite: Suite) -> None:
+    refuses(suite, "vukey(stages='ready')", "no part stages; it has: profile, stage, pin_tries")
+
+
+def refuses(suite: Suite, mark: str, reason: str) -> None:
     suite.write(f"def test_first(key): print('RAN')\n\n@pytest.mark.{mark}\ndef test_second(key): pass\n")
     ended = suite.run("-s", "-p", "no:randomly")
     assert ended.code == 4

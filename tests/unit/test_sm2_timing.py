@@ -161,6 +161,7 @@ def memcheck(harness: Path, engine: str, operation: str) -> subprocess.Completed
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", SECRET)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_branch_and_no_index_depends_on_a_secret(harness: Path, engine: str, operation: str) -> None:
@@ -168,6 +169,7 @@ def test_no_branch_and_no_index_depends_on_a_secret(harness: Path, engine: str, 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_memcheck_sees_branches(harness: Path, engine: str) -> None:
     done = memcheck(harness, engine, "verify")
@@ -175,12 +177,14 @@ def test_memcheck_sees_branches(harness: Path, engine: str) -> None:
     assert "depends on uninitialised value" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", SECRET)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_secret_stays_on_the_stack(harness: Path, engine: str, operation: str) -> None:
     assert subprocess.run([harness, engine, operation, "stack"], check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_secret_on_the_stack_is_found(harness: Path, engine: str) -> None:
     assert subprocess.run([harness, engine, "unwiped", "stack"], check=False).returncode == 6
