@@ -8,28 +8,28 @@ from datetime import datetime
 
 from asn1crypto import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from hostdriver.errors import AnswerError
 from hostdriver.printable import printable
 from protocols import sm2
+from protocols.digest_info import accepted_digest_infos
 from protocols.errors import ProtocolError
 from protocols.gmt import HashAlgorithm, RsaPublicKey
-from protocols.hashing import HASHES, digest_of
+from protocols.hashing import digest_of
 from protocols.i18n import N_
+from protocols.key_info import SM2_CURVE
 
 PublicKey = RsaPublicKey | sm2.PublicKey
 
-_SM2_CURVE = "1.2.156.10197.1.301"  # GM/T 0006
 _SHORT = {
     "common_name": "CN",
     "organization_name": "O",
     "organizational_unit_name": "OU",
     "country_name": "C",
 }
-_GARBAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
-"""What asn1crypto raises over bytes that are no certificate."""
+GARBAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+"""What asn1crypto raises over bytes that are not what they should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def describe(der: bytes) -> Certificate:
     """
     try:
         return _read(der)
-    except _GARBAGE:
+    except GARBAGE:
         raise AnswerError(N_("what the key holds is not a certificate in DER")) from None
 
 
@@ -85,7 +85,7 @@ def _public_key(info: x509.PublicKeyInfo) -> PublicKey:
     if algorithm["algorithm"].native == "rsa":
         numbers = info["public_key"].parsed
         return RsaPublicKey(numbers["modulus"].native, numbers["public_exponent"].native)
-    if algorithm["algorithm"].native == "ec" and algorithm["parameters"].chosen.dotted == _SM2_CURVE:
+    if algorithm["algorithm"].native == "ec" and algorithm["parameters"].chosen.dotted == SM2_CURVE:
         try:
             return sm2.PublicKey.parse(bytes(info["public_key"]))
         except ProtocolError as error:
@@ -126,7 +126,7 @@ def verify_digest(
 ) -> bool:
     """Whether a signature covers a ready digest; for SM2 that is e. The rest is as in `verify`."""
     if isinstance(public_key, RsaPublicKey):
-        return _verify_rsa(public_key, digest, signature, HASHES[hash_code])
+        return _verify_rsa(public_key, signature, accepted_digest_infos(hash_code, digest))
     try:
         pair = _sm2_signature(signature)
     except sm2.Sm2Error:
@@ -138,12 +138,10 @@ def _sm2_signature(raw: bytes) -> sm2.Signature:
     return sm2.Signature.parse(raw) if len(raw) == 2 * sm2.SIZE else sm2.Signature.parse_der(raw)
 
 
-def _verify_rsa(
-    public_key: RsaPublicKey, digest: bytes, signature: bytes, algorithm: hashes.HashAlgorithm
-) -> bool:
+def _verify_rsa(public_key: RsaPublicKey, signature: bytes, accepted: tuple[bytes, ...]) -> bool:
     try:
         key = rsa.RSAPublicNumbers(public_key.e, public_key.n).public_key()
-        key.verify(signature, digest, padding.PKCS1v15(), utils.Prehashed(algorithm))
-    except (InvalidSignature, ValueError, OverflowError):  # the last two: no RSA key, no digest of that hash
+        signed = key.recover_data_from_signature(signature, padding.PKCS1v15(), None)
+    except (InvalidSignature, ValueError, OverflowError):  # the last two: no RSA key
         return False
-    return True
+    return signed in accepted

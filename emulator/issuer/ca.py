@@ -17,14 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from emulator.hardware.entropy import Entropy
 from protocols import sm2
 from protocols.gmt import RSA_EXPONENT, KeyUse, RsaPublicKey
+from protocols.key_info import SM2_WITH_SM3, key_info
 
 Kind = Literal["rsa", "sm2"]
 PublicKey = RsaPublicKey | sm2.PublicKey
-
-SM2_CURVE = "1.2.156.10197.1.301"
-"""The curve of GB/T 32918.5, in id-ecPublicKey's parameters (GM/T 0006, GB/T 20518)."""
-SM2_WITH_SM3 = "1.2.156.10197.1.501"
-"""The signature algorithm (GM/T 0006)."""
 
 _YEARS = 5
 _ROOT_YEARS = 20  # assumed
@@ -160,7 +156,7 @@ class CertificateAuthority:
     ) -> bytes:
         """A certificate of version 3 (RFC 5280 §4.1)."""
         algorithm = algos.SignedDigestAlgorithm({"algorithm": signer.algorithm})
-        key_info = _key_info(public_key)
+        subject_key = key_info(public_key)
         to_be_signed = x509.TbsCertificate(
             {
                 "version": "v3",
@@ -172,8 +168,8 @@ class CertificateAuthority:
                     "not_after": _time(_years_later(self._today, years)),
                 },
                 "subject": self._name(common_name),
-                "subject_public_key_info": key_info,
-                "extensions": _extensions(key_info, _key_info(signer.public), extensions),
+                "subject_public_key_info": subject_key,
+                "extensions": _extensions(subject_key, key_info(signer.public), extensions),
             }
         )
         signature = signer.sign(to_be_signed.dump())
@@ -234,20 +230,6 @@ def _extensions(
         {"extn_id": name, "critical": critical, "extn_value": value}
         for name, critical, value in own + identifiers
     ]
-
-
-def _key_info(public_key: PublicKey) -> keys.PublicKeyInfo:
-    """SubjectPublicKeyInfo (RFC 3279 §2.3.1; RFC 5480 §2 with the SM2 curve)."""
-    if isinstance(public_key, RsaPublicKey):
-        numbers = {"modulus": public_key.n, "public_exponent": public_key.e}
-        return keys.PublicKeyInfo.wrap(keys.RSAPublicKey(numbers), "rsa")
-    curve = keys.ECDomainParameters(name="named", value=keys.NamedCurve(SM2_CURVE))
-    return keys.PublicKeyInfo(
-        {
-            "algorithm": {"algorithm": "ec", "parameters": curve},
-            "public_key": b"\x04" + public_key.encode(),
-        }
-    )
 
 
 def _time(moment: datetime) -> x509.Time:

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import gmalg
 import pytest
-from asn1crypto import pem
+from asn1crypto import algos, core, pem
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hostdriver.certificates import PublicKey, describe, verify, verify_digest
 from hostdriver.errors import AnswerError
 from protocols import sm2
+from protocols.digest_info import digest_info
 from protocols.gmt import HashAlgorithm, RsaPublicKey
 
 MESSAGE = "付款 100.00 元".encode()
@@ -190,3 +191,24 @@ def test_a_damaged_certificate_is_read_or_refused(at: int, value: int, removed: 
     except AnswerError:
         return
     assert read.fingerprint == hashlib.sha256(damaged).hexdigest()
+
+
+@pytest.mark.parametrize("oid", ["1.2.156.10197.1.504", "1.2.156.10197.1.401"])
+def test_sm3_under_rsa_by_either_name(oid: str) -> None:
+    """The DigestInfo that OpenSSL writes, and the one that RFC 8017's rule gives."""
+    digest = sm2.sm3(MESSAGE)
+    info = algos.DigestInfo(
+        {"digest_algorithm": {"algorithm": oid, "parameters": core.Null()}, "digest": digest}
+    ).dump()
+    signature = RSA_KEY.sign(info, padding.PKCS1v15(), utils.NoDigestInfo())
+    assert verify_digest(RSA_PUBLIC, digest, signature, HashAlgorithm.SM3)
+    assert not verify_digest(RSA_PUBLIC, digest, signature, HashAlgorithm.SHA256)
+
+
+def test_digest_info_is_openssls() -> None:
+    for hash_code, algorithm in ((HashAlgorithm.SM3, hashes.SM3()), (HashAlgorithm.SHA1, hashes.SHA1())):
+        signature = RSA_KEY.sign(MESSAGE, padding.PKCS1v15(), algorithm)
+        recovered = RSA_KEY.public_key().recover_data_from_signature(signature, padding.PKCS1v15(), None)
+        digest = hashes.Hash(algorithm)
+        digest.update(MESSAGE)
+        assert digest_info(hash_code, digest.finalize()) == recovered
