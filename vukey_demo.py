@@ -312,7 +312,7 @@ class Demo:
             try:
                 key.session.verify_pin(application, "0" * key.device.profile.pin.user.min)
             except PinIncorrectError as error:
-                self._refuse("wrong-pin", SW.PIN_WRONG | error.left, error)
+                self._refuse("wrong-pin", SW.PIN_WRONG | (error.left or 0), error)
         key.session.verify_pin(application, key.device.profile.ready_user_pin)
         left = key.session.pin_info(application).left
         self._say(_("The right PIN gives the tries back: {left}").format(left=left))

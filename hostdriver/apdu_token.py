@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hostdriver import token
-from hostdriver.errors import HostError
+from hostdriver.errors import ApduFailedError
 from hostdriver.gmt import Container, GmtSession
 from hostdriver.token import Algorithm, ContainerFacts, PinFacts, PublicKey, TokenInfo
 from protocols.gmt import (
     ApplicationInfo,
-    ContainerInfo,
     ContainerType,
     HashAlgorithm,
     KeyUse,
     PinType,
     SignInput,
 )
+from protocols.sw import SW
 
 _ALGORITHMS: dict[int, Algorithm] = {ContainerType.RSA: Algorithm.RSA, ContainerType.ECC: Algorithm.SM2}
 _HANDLES = 4
@@ -30,31 +30,38 @@ class ApduContainer(token.Container):
         self._session = session
         self.held = held
         self.name = held.name
+        self._algorithm: Algorithm | None = None  # known once asked, so that a signature is one command
 
     def facts(self) -> ContainerFacts:
         """See `token.Container.facts`."""
-        info = self._info()
-        activated, tries = self._activation()
+        info = self._session.container_info(self.held.application, self.name)
+        self._algorithm = _ALGORITHMS.get(info.type)
         return ContainerFacts(
             self.name,
             type_name(info.type),
-            _ALGORITHMS.get(info.type),
+            self._algorithm,
             info.sign_bits,
             info.sign_certificate,
             info.exchange_bits,
             info.exchange_certificate,
-            activated,
-            tries,
         )
 
-    def _info(self) -> ContainerInfo:
-        return self._session.container_info(self.held.application, self.name)
-
-    def _activation(self) -> tuple[bool, int] | tuple[None, None]:
+    def activation(self) -> tuple[bool, int] | None:
+        """See `token.Container.activation`."""
         try:
             return self._session.activation_status(self.held)
-        except HostError:  # a key of the bank's own activation, or another maker's, does not know the command
-            return None, None
+        except ApduFailedError as error:
+            if error.sw != SW.INS_NOT_SUPPORTED:
+                raise
+            return None
+
+    def activate(self, code: str) -> None:
+        """See `token.Container.activate`."""
+        self._session.activate(self.held, code)
+
+    def activate_on_keypad(self) -> None:
+        """See `token.Container.activate_on_keypad`."""
+        self._session.activate_on_keypad(self.held)
 
     def certificate(self, use: KeyUse = KeyUse.SIGN) -> bytes:
         """See `token.Container.certificate`."""
@@ -66,12 +73,13 @@ class ApduContainer(token.Container):
 
     def sign(self, data: bytes, source: SignInput, hash_code: HashAlgorithm = HashAlgorithm.SHA256) -> bytes:
         """See `token.Container.sign`."""
-        if self._info().type == ContainerType.RSA:
+        if (self._algorithm or self.facts().algorithm) is Algorithm.RSA:
             return self._session.sign_rsa(self.held, data, source, hash_code)
         return self._session.sign_sm2(self.held, data, source).encode()
 
     def generate(self, algorithm: Algorithm, bits: int = 0) -> PublicKey:
         """See `token.Container.generate`."""
+        self._algorithm = algorithm
         if algorithm is Algorithm.RSA:
             return self._session.generate_rsa(self.held, bits)
         return self._session.generate_sm2(self.held)

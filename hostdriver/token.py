@@ -85,7 +85,6 @@ class ContainerFacts:
     :param bits: of the signature pair; 0: there is none.
     :param certificate: whether there is one for the signature pair.
     :param exchange_bits: of the encryption pair; 0: there is none.
-    :param activated: None where the key or the way knows of no activation, as is `activation_tries`.
     """
 
     name: str
@@ -95,8 +94,6 @@ class ContainerFacts:
     certificate: bool
     exchange_bits: int
     exchange_certificate: bool
-    activated: bool | None = None
-    activation_tries: int | None = None
 
     def has_certificate(self, use: KeyUse) -> bool:
         """Whether there is one for this pair."""
@@ -111,6 +108,26 @@ class Container(ABC):
     @abstractmethod
     def facts(self) -> ContainerFacts:
         """What is in it."""
+
+    def activation(self) -> tuple[bool, int] | None:
+        """Whether its certificate is activated, and the tries left; None where key or way know of no activation."""
+        return None
+
+    def activate(self, code: str) -> None:
+        """Hand an activation code over from the host.
+
+        :raises NotSupportedError: the way cannot.
+        :raises CodeIncorrectError: with the tries left.
+        """
+        raise NotSupportedError(N_("{name}: by this way nothing is activated"), name=printable(self.name))
+
+    def activate_on_keypad(self) -> None:
+        """Have the code typed on the key; blocks until it is.
+
+        :raises NotSupportedError: the way cannot.
+        :raises CodeIncorrectError: with the tries left.
+        """
+        raise NotSupportedError(N_("{name}: by this way nothing is activated"), name=printable(self.name))
 
     @abstractmethod
     def certificate(self, use: KeyUse = KeyUse.SIGN) -> bytes:

@@ -15,11 +15,12 @@ from hostdriver.errors import (
     KeyBusyError,
     MissingComponentError,
     NoKeyError,
+    NotSupportedError,
     SeveralKeysError,
 )
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
-from hostdriver.token import Token
+from hostdriver.token import Token, TokenInfo
 from hostdriver.transport import Transport, pcsc, usb
 from hostdriver.transport.ble_token import BleName, Nobody, Person
 from hostdriver.transport.serial import SerialTransport
@@ -74,6 +75,7 @@ def find_tokens() -> tuple[list[FoundKey], HostError | None]:
 
 
 NOBODY = Nobody()
+_LIBRARIES = ("skf", "pkcs11")
 
 
 def open_session(spec: str | None, dialect: str | None = None, person: Person = NOBODY) -> GmtSession:
@@ -83,8 +85,13 @@ def open_session(spec: str | None, dialect: str | None = None, person: Person = 
     :param person: who compares numbers when a key is paired by Bluetooth.
     :raises NoKeyError: none found, or none of that name.
     :raises SeveralKeysError: several; the message lists them.
+    :raises NotSupportedError: a library's key, which has no session of ours.
     :raises TokenError: no such kind of token, no such dialect.
     """
+    if spec and spec.partition(":")[0] in _LIBRARIES:
+        raise NotSupportedError(
+            N_("{spec}: libraries do not pass this on; name the key itself, such as pcsc:READER"), spec=spec
+        )
     wanted = _named(dialect) if dialect else None
     session = GmtSession(_open(spec, person))
     try:
@@ -112,6 +119,23 @@ def open_token(spec: str | None, dialect: str | None = None, person: Person = NO
 
         return pkcs11.open_token(name)
     return ApduToken(open_session(spec, dialect, person))
+
+
+def library_keys(spec: str, dialect: str | None = None) -> list[TokenInfo]:
+    """Every key that a library finds: ``skf:LIBRARY`` or ``pkcs11:MODULE``.
+
+    :raises TokenError: neither.
+    """
+    kind, _, name = spec.partition(":")
+    if kind == "skf":
+        from hostdriver import skf
+
+        return skf.list_tokens(name, dialect)
+    if kind == "pkcs11":
+        from hostdriver import pkcs11
+
+        return pkcs11.list_tokens(name)
+    raise TokenError(N_("--token {spec}: expected skf:LIBRARY or pkcs11:MODULE"), spec=spec)
 
 
 def _named(dialect: str) -> Dialect:
@@ -146,8 +170,9 @@ def _open(spec: str | None, person: Person) -> Transport:
     if kind not in finders or (kind == "usb" and name):
         raise TokenError(
             N_(
-                "--token {spec}: expected ble:SERIAL, ble:SERIAL@ADAPTER, pcsc, pcsc:READER, serial, serial:PATH, "
-                "socket, socket:SERIAL, socket:PATH, usb, usb:VID:PID or usb:VID:PID:SERIAL"
+                "--token {spec}: expected ble:SERIAL, ble:SERIAL@ADAPTER, pcsc, pcsc:READER, pkcs11:MODULE[:LABEL], "
+                "serial, serial:PATH, skf:LIBRARY[:KEY], socket, socket:SERIAL, socket:PATH, usb, usb:VID:PID or "
+                "usb:VID:PID:SERIAL"
             ),
             spec=spec,
         )

@@ -11,29 +11,14 @@ import typer
 
 from hostdriver import tokens
 from hostdriver.cli.person import AtTerminal
-from hostdriver.errors import (
-    BlankKeyError,
-    Exit,
-    HostError,
-    KeyNotFoundError,
-    NotFoundError,
-    SeveralKeysError,
-)
-from hostdriver.gmt import Container, GmtSession
-from hostdriver.printable import printable
+from hostdriver.errors import Exit, HostError
+from hostdriver.gmt import GmtSession
 from hostdriver.secrets import read_secret
+from hostdriver.token import Algorithm, Application, Token
 from hostdriver.transport.ble import FIND_WITHIN_S
 from hostdriver.transport.ble_token import BleName
-from protocols.gmt import ApplicationInfo, ContainerType, HashAlgorithm, KeyUse, PinType
+from protocols.gmt import HashAlgorithm, KeyUse, PinType
 from protocols.i18n import N_, _
-from protocols.sw import SW
-
-
-class Algorithm(StrEnum):
-    """``--alg``."""
-
-    RSA = "rsa"
-    SM2 = "sm2"
 
 
 class Hash(StrEnum):
@@ -67,8 +52,6 @@ class KeypadOnlyError(HostError):
     exit_code = Exit.USAGE
 
 
-_TYPES = {Algorithm.RSA: ContainerType.RSA, Algorithm.SM2: ContainerType.ECC}
-
 TokenOption = Annotated[
     str | None,
     typer.Option(
@@ -76,8 +59,9 @@ TokenOption = Annotated[
         envvar="VUKEY_TOKEN",
         metavar="KEY",
         help=_(
-            "Which key: pcsc[:READER], socket[:SERIAL], usb[:VID:PID[:SERIAL]], serial[:PATH] or "
-            "ble[:SERIAL[@ADAPTER]]; without it, the one key found, but not by Bluetooth."
+            "Which key: pcsc[:READER], socket[:SERIAL], usb[:VID:PID[:SERIAL]], serial[:PATH], "
+            "ble[:SERIAL[@ADAPTER]], skf:LIBRARY[:KEY] or pkcs11:MODULE[:LABEL]; without it, the one key found, "
+            "but neither by Bluetooth nor through a library."
         ),
     ),
 ]
@@ -88,7 +72,8 @@ DialectOption = Annotated[
         envvar="VUKEY_DIALECT",
         metavar="NAME",
         help=_(
-            "How the key's maker reads GM/T 0017: default, longmai, sunyard or synochip; a virtual key says it."
+            "How the key's maker reads GM/T 0017: default, longmai, sunyard or synochip; a virtual key says it. "
+            "With skf: how the library reads GM/T 0016."
         ),
     ),
 ]
@@ -112,15 +97,25 @@ KeypadOption = Annotated[
 ]
 
 
-def open_session(token: str | None, dialect: str | None = None) -> GmtSession:
+def open_token(spec: str | None, dialect: str | None = None) -> Token:
+    """See `tokens.open_token`; a person is asked here."""
+    _tell_if_it_takes_long(spec)
+    return tokens.open_token(spec, dialect, AtTerminal())
+
+
+def open_session(spec: str | None, dialect: str | None = None) -> GmtSession:
     """See `tokens.open_session`; a person is asked here."""
+    _tell_if_it_takes_long(spec)
+    return tokens.open_session(spec, dialect, AtTerminal())
+
+
+def _tell_if_it_takes_long(token: str | None) -> None:
     if token and BleName.parse(token):
         tell(
             _("Looking for the key by Bluetooth, for up to {seconds:g} seconds.").format(
                 seconds=FIND_WITHIN_S
             )
         )
-    return tokens.open_session(token, dialect, AtTerminal())
 
 
 def print_json(value: Any) -> None:
@@ -133,57 +128,15 @@ def tell(message: str) -> None:
     typer.echo(message, err=True)
 
 
-def only(names: list[str], wanted: str | None, option: str) -> str:
-    """The wanted name, else the only one."""
-    if wanted is not None:
-        return wanted
-    if not names:
-        raise NotFoundError(SW.NOT_FOUND)
-    if len(names) > 1:
-        joined = printable(", ".join(names))
-        raise SeveralKeysError(
-            N_("several fit; choose one with {option}: {names}"), option=option, names=joined
-        )
-    return names[0]
-
-
-def open_application(session: GmtSession, name: str | None) -> ApplicationInfo:
-    """Open the named application, else the only one.
-
-    :raises BlankKeyError: there is none.
-    """
-    names = session.applications()
-    if not names:
-        raise BlankKeyError(N_("this key is blank: it has no application yet; issue it: vukey issue"))
-    return session.open_application(only(names, name, "--application"))
-
-
-def find_container(
-    session: GmtSession, application: ApplicationInfo, name: str | None, algorithm: Algorithm | None
-) -> Container:
-    """The named container, or the only one with a key pair of the wanted kind."""
-    fitting = []
-    for candidate in session.containers(application) if name is None else [name]:
-        info = session.container_info(application, candidate)
-        fits = info.type == _TYPES[algorithm] if algorithm else info.sign_bits > 0
-        if fits:
-            fitting.append(candidate)
-    if not fitting:
-        raise KeyNotFoundError(SW.KEY_NOT_FOUND)
-    return session.open_container(application, only(fitting, name, "--alg / --container"))
-
-
-def log_in(
-    session: GmtSession, application: ApplicationInfo, file: Path | None, keypad: bool, admin: bool = False
-) -> None:
+def log_in(application: Application, file: Path | None, keypad: bool, admin: bool = False) -> None:
     """Verify the PIN, typed on the key or handed over here."""
     pin_type = PinType.ADMIN if admin else PinType.USER
     if keypad:
         refuse_pin_file(file)
         tell(_("Type the PIN on the key and press OK there."))
-        session.verify_pin_on_keypad(application, pin_type)
+        application.verify_pin_on_keypad(pin_type)
     else:
-        session.verify_pin(application, read_pin(file, admin), pin_type)
+        application.verify_pin(read_pin(file, admin), pin_type)
 
 
 def refuse_pin_file(file: Path | None) -> None:

@@ -15,15 +15,14 @@ from hostdriver.cli.common import (
     PinFileOption,
     TokenOption,
     log_in,
-    open_application,
-    open_session,
+    open_token,
     read_pin,
     refuse_pin_file,
     tell,
 )
 from hostdriver.errors import ApduFailedError, Exit, HostError
-from hostdriver.gmt import Container, GmtSession
 from hostdriver.secrets import handed_over, read_secret
+from hostdriver.token import Container
 from hostdriver.weak_pin import is_weak_pin
 from protocols.gmt import PinType
 from protocols.i18n import N_, _
@@ -53,8 +52,8 @@ def pin_verify(
     pin_file: PinFileOption = None,
     keypad: KeypadOption = False,
 ) -> None:
-    with open_session(token, dialect) as session:
-        log_in(session, open_application(session, application), pin_file, keypad, admin)
+    with open_token(token, dialect) as opened:
+        log_in(opened.application(application), pin_file, keypad, admin)
     typer.echo(_("The PIN is right."))
 
 
@@ -69,16 +68,16 @@ def pin_change(
     keypad: KeypadOption = False,
 ) -> None:
     pin_type = PinType.ADMIN if admin else PinType.USER
-    with open_session(token, dialect) as session:
-        opened = open_application(session, application)
+    with open_token(token, dialect) as opened:
+        its = opened.application(application)
         if keypad:
             refuse_pin_file(pin_file or new_pin_file)
             tell(_("Type the old PIN on the key, then the new one twice; press OK there each time."))
-            session.change_pin_on_keypad(opened, pin_type)
+            its.change_pin_on_keypad(pin_type)
         else:
             old, new = read_pin(pin_file, admin), _read_new_pin(new_pin_file)
             _hint_if_weak(new)
-            session.change_pin(opened, old, new, pin_type)
+            its.change_pin(old, new, pin_type)
     typer.echo(_("The PIN was changed."))
 
 
@@ -99,11 +98,11 @@ def pin_unblock(
     ] = None,
     new_pin_file: NewPinFileOption = None,
 ) -> None:
-    with open_session(token, dialect) as session:
-        opened = open_application(session, application)
+    with open_token(token, dialect) as opened:
+        its = opened.application(application)
         admin, new = read_pin(admin_pin_file, admin=True), _read_new_pin(new_pin_file)
         _hint_if_weak(new)
-        session.unblock_pin(opened, admin, new)
+        its.unblock_pin(admin, new)
     typer.echo(_("The user PIN was set and has all its tries."))
 
 
@@ -133,14 +132,14 @@ def activate(
         ),
     ] = None,
 ) -> None:
-    with open_session(token, dialect) as session:
-        opened = open_application(session, application)
-        for name in [container] if container else session.containers(opened):
-            held = session.open_container(opened, name)
-            if _is_activated(session, held):
+    with open_token(token, dialect) as opened:
+        its = opened.application(application)
+        for name in [container] if container else its.containers():
+            held = its.container(name)
+            if _is_activated(held):
                 typer.echo(_("{name}: already activated.").format(name=name))
             else:
-                _activate(session, held, code_file)
+                _activate(held, code_file)
                 typer.echo(_("{name}: activated.").format(name=name))
 
 
@@ -150,34 +149,32 @@ class NothingToActivateError(HostError):
     exit_code = Exit.NOT_FOUND
 
 
-def _is_activated(session: GmtSession, container: Container) -> bool:
-    try:
-        return session.activation_status(container)[0]
-    except ApduFailedError as error:
-        if error.sw != SW.INS_NOT_SUPPORTED:
-            raise
+def _is_activated(container: Container) -> bool:
+    told = container.activation()
+    if told is None:
         raise NothingToActivateError(
             N_("this key knows nothing of activation: enter the code on the bank's page")
-        ) from None
+        )
+    return told[0]
 
 
-def _activate(session: GmtSession, container: Container, code_file: Path | None) -> None:
+def _activate(container: Container, code_file: Path | None) -> None:
     """From here where a code was handed over, else on the key's keypad; each where the key does not want the other."""
     ways = [_activate_from_here, _activate_on_keypad]
     if not handed_over(_CODE_VARIABLE, code_file):
         ways.reverse()
     try:
-        ways[0](session, container, code_file)
+        ways[0](container, code_file)
     except ApduFailedError as error:
         if error.sw != SW.CONDITIONS_NOT_SATISFIED:
             raise
-        ways[1](session, container, code_file)
+        ways[1](container, code_file)
 
 
-def _activate_on_keypad(session: GmtSession, container: Container, code_file: Path | None) -> None:
+def _activate_on_keypad(container: Container, code_file: Path | None) -> None:
     tell(_("{name}: type the activation code on the key and press OK there.").format(name=container.name))
-    session.activate_on_keypad(container)
+    container.activate_on_keypad()
 
 
-def _activate_from_here(session: GmtSession, container: Container, code_file: Path | None) -> None:
-    session.activate(container, read_secret(N_("Activation code"), _CODE_VARIABLE, code_file))
+def _activate_from_here(container: Container, code_file: Path | None) -> None:
+    container.activate(read_secret(N_("Activation code"), _CODE_VARIABLE, code_file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -18,108 +19,121 @@ from hostdriver.cli.common import (
     JsonOption,
     TokenOption,
     Use,
-    open_application,
-    open_session,
+    open_token,
     print_json,
     tell,
 )
 from hostdriver.errors import HostError
-from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
-from hostdriver.tokens import find_tokens, nothing_found
-from protocols.gmt import ApplicationInfo, ContainerType, PinType
+from hostdriver.token import Application, Container, Token, TokenInfo
+from hostdriver.tokens import FoundKey, find_tokens, library_keys, nothing_found
+from protocols.gmt import PinType
 from protocols.i18n import _
 
+ListTokenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="LIBRARY",
+        help=_("Show the keys that a library finds instead: skf:LIBRARY or pkcs11:MODULE."),
+    ),
+]
 
-def list_keys(as_json: JsonOption = False) -> None:
-    tokens, trouble = find_tokens()
+
+def list_keys(
+    token: ListTokenOption = None, dialect: DialectOption = None, as_json: JsonOption = False
+) -> None:
+    if token is not None:
+        facts, trouble = [_library_key_facts(info) for info in library_keys(token, dialect)], None
+    else:
+        found, trouble = find_tokens()
+        facts = [_key_facts(key) for key in found]
     if as_json:
-        print_json(
-            [
-                {
-                    "token": token.name,
-                    "serial": token.serial,
-                    "manufacturer": token.info.manufacturer if token.info else None,
-                    "issuer": token.info.issuer if token.info else None,
-                    "label": token.info.label if token.info else None,
-                    "busy": token.info is None,
-                }
-                for token in tokens
-            ]
-        )
-        return
-    if not tokens and trouble:
+        print_json(facts)
+    elif facts:
+        _print_keys(facts)
+    elif trouble:
         tell(nothing_found(trouble).localized())
-        return
-    if not tokens:
+    elif token is not None:
+        tell(_("The library finds no key: plug one in."))
+    else:
         tell(_("No key found. Plug one in, or start a virtual one: vukey up --profile bocom-2g-tendyron"))
-        return
+
+
+def _key_facts(key: FoundKey) -> dict[str, Any]:
+    return {
+        "token": key.name,
+        "serial": key.serial,
+        "manufacturer": key.info.manufacturer if key.info else None,
+        "issuer": key.info.issuer if key.info else None,
+        "label": key.info.label if key.info else None,
+        "busy": key.info is None,
+    }
+
+
+def _library_key_facts(key: TokenInfo) -> dict[str, Any]:
+    return {
+        "token": key.token,
+        "serial": key.serial,
+        "manufacturer": key.manufacturer,
+        "issuer": key.issuer,
+        "label": key.label,
+        "busy": False,
+    }
+
+
+def _print_keys(keys: list[dict[str, Any]]) -> None:
     table = Table(
         Column(_("Key (--token)"), no_wrap=True), _("Serial number"), _("Maker"), _("Bank"), _("Label")
     )
-    for token in tokens:
-        info = token.info
-        texts = (info.manufacturer, info.issuer, info.label) if info else (_("in use"), "", "")
-        table.add_row(*(Text(printable(text)) for text in (token.name, token.serial, *texts)))
+    for key in keys:
+        told = (_("in use"), "", "") if key["busy"] else (key["manufacturer"], key["issuer"], key["label"])
+        table.add_row(*(Text(printable(text)) for text in (key["token"], key["serial"], *told)))
     Console().print(table)
 
 
-def _pin_facts(session: GmtSession, application: ApplicationInfo, pin_type: PinType) -> dict[str, Any]:
-    info = session.pin_info(application, pin_type)
-    return {"tries": info.tries, "left": info.left, "initial": info.initial}
+def _pin_facts(application: Application, pin_type: PinType) -> dict[str, Any]:
+    return asdict(application.pin_facts(pin_type))
 
 
-def _type_name(code: int) -> str:
-    names = {kind.value: kind.name.replace("ECC", "SM2") for kind in ContainerType}
-    return names.get(code, str(code))
-
-
-def _container_facts(session: GmtSession, application: ApplicationInfo, name: str) -> dict[str, Any]:
-    info = session.container_info(application, name)
-    facts: dict[str, Any] = {
-        "name": name,
-        "type": _type_name(info.type),
-        "bits": info.sign_bits,
-        "certificate": info.sign_certificate,
-        "exchange_bits": info.exchange_bits,
-        "exchange_certificate": info.exchange_certificate,
-        "activated": None,
-        "activation_tries": None,
+def _container_facts(container: Container) -> dict[str, Any]:
+    facts = container.facts()
+    activated, tries = _activation(container) or (None, None)
+    return {
+        "name": facts.name,
+        "type": facts.type,
+        "bits": facts.bits,
+        "certificate": facts.certificate,
+        "exchange_bits": facts.exchange_bits,
+        "exchange_certificate": facts.exchange_certificate,
+        "activated": activated,
+        "activation_tries": tries,
     }
+
+
+def _activation(container: Container) -> tuple[bool, int] | None:
     try:
-        activated, tries = session.activation_status(session.open_container(application, name))
-    except HostError:  # a key of the bank's own activation, or another maker's, does not know the command
-        return facts
-    return facts | {"activated": activated, "activation_tries": tries}
+        return container.activation()
+    except HostError:  # another maker's key may answer anything to a command that is ours
+        return None
 
 
-def _application_facts(session: GmtSession, name: str) -> dict[str, Any]:
-    application = session.open_application(name)
+def _application_facts(token: Token, name: str) -> dict[str, Any]:
+    application = token.open_application(name)
     return {
         "name": name,
-        "user_pin": _pin_facts(session, application, PinType.USER),
-        "admin_pin": _pin_facts(session, application, PinType.ADMIN),
+        "user_pin": _pin_facts(application, PinType.USER),
+        "admin_pin": _pin_facts(application, PinType.ADMIN),
         "containers": [
-            _container_facts(session, application, container) for container in session.containers(application)
+            _container_facts(application.container(container)) for container in application.containers()
         ],
     }
 
 
 def info(token: TokenOption = None, dialect: DialectOption = None, as_json: JsonOption = False) -> None:
-    with open_session(token, dialect) as session:
-        device = session.device_info()
-        facts = {
-            "token": session.transport.name,
-            "serial": device.serial,
-            "manufacturer": device.manufacturer,
-            "issuer": device.issuer,
-            "label": device.label,
-            "hardware_version": ".".join(map(str, device.hardware_version)),
-            "firmware_version": ".".join(map(str, device.firmware_version)),
-            "max_apdu_data": device.max_apdu_data,
-            "free_space": device.free_space,
-            "applications": [_application_facts(session, name) for name in session.applications()],
-        }
+    with open_token(token, dialect) as opened:
+        applications = [_application_facts(opened, name) for name in opened.applications()]
+        facts = asdict(opened.info()) | {"applications": applications}
     if as_json:
         print_json(facts)
     else:
@@ -137,10 +151,15 @@ def _print_info(facts: dict[str, Any]) -> None:
     for application in facts["applications"]:
         user = application["user_pin"]
         initial = _(", still the initial one") if user["initial"] else ""
-        tries = _("PIN: {left} of {tries} tries left").format(**user) if user["left"] else _("PIN: locked")
-        _print_line(f"  {application['name']}: {tries}{initial}")
+        _print_line(f"  {application['name']}: {_pin_text(user)}{initial}")
         for container in application["containers"]:
             _print_line(f"    {container['name']}: {_container_text(container)}")
+
+
+def _pin_text(pin: dict[str, Any]) -> str:
+    if pin["left"] is None:
+        return _("PIN: tries not told")
+    return _("PIN: {left} of {tries} tries left").format(**pin) if pin["left"] else _("PIN: locked")
 
 
 def _container_text(container: dict[str, Any]) -> str:
@@ -167,11 +186,12 @@ def certs(
     as_json: JsonOption = False,
 ) -> None:
     found: dict[str, bytes] = {}
-    with open_session(token, dialect) as session:
-        opened = open_application(session, application)
-        for name in [container] if container else session.containers(opened):
-            if session.container_info(opened, name).has_certificate(use.code):
-                found[name] = session.export_certificate(session.open_container(opened, name), use=use.code)
+    with open_token(token, dialect) as opened:
+        its = opened.application(application)
+        for name in [container] if container else its.containers():
+            held = its.container(name)
+            if held.facts().has_certificate(use.code):
+                found[name] = held.certificate(use.code)
     if pem:
         typer.echo("".join(ssl.DER_cert_to_PEM_cert(der) for der in found.values()), nl=False)
     elif as_json:

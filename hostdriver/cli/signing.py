@@ -10,7 +10,6 @@ import typer
 
 from hostdriver import certificates
 from hostdriver.cli.common import (
-    Algorithm,
     AlgorithmOption,
     ApplicationOption,
     ContainerOption,
@@ -20,16 +19,14 @@ from hostdriver.cli.common import (
     KeypadOption,
     PinFileOption,
     TokenOption,
-    find_container,
     log_in,
-    open_application,
-    open_session,
+    open_token,
     print_json,
     tell,
 )
 from hostdriver.errors import HostError, MessageRefusedError, VerificationFailedError
-from hostdriver.gmt import GmtSession
-from protocols.gmt import ContainerType, SignInput
+from hostdriver.token import Token
+from protocols.gmt import SignInput
 from protocols.i18n import N_, _
 from protocols.sw import SW
 from protocols.transaction import TransactionError, parse_transaction
@@ -67,26 +64,22 @@ def sign(
     source = SignInput.DIGEST if digest else SignInput.MESSAGE
     if output:
         _check_writable(output)  # before anybody presses OK
-    with open_session(token, dialect) as session:
-        _check_size(session, file, data)
-        opened = open_application(session, application)
-        held = find_container(session, opened, container, alg)
-        kind = session.container_info(opened, held.name).type
-        log_in(session, opened, pin_file, keypad)
-        tell(_("Check the key's screen and press OK on the key."))
+    with open_token(token, dialect) as opened:
+        _check_size(opened, file, data)
+        its = opened.application(application)
+        held = its.find_container(container, alg)
+        algorithm = held.facts().algorithm
+        log_in(its, pin_file, keypad)
+        _say_what_to_do(opened, source)
         try:
-            if kind == ContainerType.RSA:
-                signature = session.sign_rsa(held, data, source, hash_name.code)
-            else:
-                signature = session.sign_sm2(held, data, source).encode()
+            signature = held.sign(data, source, hash_name.code)
         except MessageRefusedError:
             _explain(data)
             raise
     if output:
         _write(output, signature)
-    name = (Algorithm.RSA if kind == ContainerType.RSA else Algorithm.SM2).value
     if as_json:
-        print_json({"alg": name, "container": held.name, "signature": signature.hex()})
+        print_json({"alg": algorithm, "container": held.name, "signature": signature.hex()})
     elif not output:
         typer.echo(signature.hex())
 
@@ -109,10 +102,8 @@ def verify(
     digest: DigestOption = False,
     hash_name: HashOption = Hash.SHA256,
 ) -> None:
-    with open_session(token, dialect) as session:
-        opened = open_application(session, application)
-        held = find_container(session, opened, container, alg)
-        key = session.public_key(held)
+    with open_token(token, dialect) as opened:
+        key = opened.application(application).find_container(container, alg).public_key()
     data = _read_input(file, digest)
     check = certificates.verify_digest if digest else certificates.verify
     if not check(key, data, _read_signature(signature), hash_name.code):
@@ -127,18 +118,21 @@ def _read_input(file: Path, digest: bool) -> bytes:
     return data
 
 
-_HANDLES = 4
-
-
-def _check_size(session: GmtSession, file: Path, data: bytes) -> None:
-    limit = session.device_info().max_apdu_data - _HANDLES
-    if len(data) > limit:
+def _check_size(token: Token, file: Path, data: bytes) -> None:
+    limit = token.max_message
+    if limit is not None and len(data) > limit:
         raise InputError(
             N_("{file} has {size} bytes, the key takes at most {limit}"),
             file=file,
             size=len(data),
             limit=limit,
         )
+
+
+def _say_what_to_do(token: Token, source: SignInput) -> None:
+    if source is SignInput.MESSAGE and not token.shows_messages:
+        tell(_("By this way the key gets the message's digest only: it cannot show the message."))
+    tell(_("Check the key's screen and press OK on the key."))
 
 
 def _explain(message: bytes) -> None:
