@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +23,7 @@ from hostdriver.cli.common import (
     print_json,
     tell,
 )
+from hostdriver.cli.files import check_writable, write
 from hostdriver.errors import HostError, MessageRefusedError, VerificationFailedError
 from hostdriver.token import Token
 from protocols.gmt import SignInput
@@ -63,7 +63,7 @@ def sign(
     data = _read_input(file, digest)
     source = SignInput.DIGEST if digest else SignInput.MESSAGE
     if output:
-        _check_writable(output)  # before anybody presses OK
+        check_writable(output)  # before anybody presses OK
     with open_token(token, dialect) as opened:
         _check_size(opened, file, data)
         its = opened.application(application)
@@ -77,7 +77,7 @@ def sign(
             _explain(data)
             raise
     if output:
-        _write(output, signature)
+        write(output, signature)
     if as_json:
         print_json({"alg": algorithm, "container": held.name, "signature": signature.hex()})
     elif not output:
@@ -141,20 +141,6 @@ def _explain(message: bytes) -> None:
         parse_transaction(message)
     except TransactionError as error:
         tell(_("As a transaction it cannot be read: {reason}").format(reason=error.localized()))
-
-
-def _check_writable(output: Path) -> None:
-    if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
-        raise InputError(N_("{file} cannot be written"), file=output)
-
-
-def _write(output: Path, signature: bytes) -> None:
-    try:
-        output.write_bytes(signature)
-    except OSError as error:
-        raise InputError(
-            N_("{file} cannot be written: {reason}"), file=output, reason=error.strerror
-        ) from None
 
 
 def _unhex(raw: bytes) -> bytes | None:
