@@ -123,7 +123,14 @@ def test_stage(stage: str, applications: int, initial: bool | None, run: Path) -
         assert len(told) == (stage == "issued")
 
 
-@pytest.mark.parametrize("dialect", ["longmai", "sunyard", "synochip"])
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        pytest.param("longmai", marks=pytest.mark.slow),
+        pytest.param("sunyard", marks=pytest.mark.slow),
+        "synochip",
+    ],
+)
 def test_a_key_of_another_dialect_is_issued_and_made_ready(dialect: str, run: Path) -> None:
     value = f'dialect = {{ value = "{dialect}", source = "assumed" }}'
     profile = profile_file(run, dialect, "icbc-2g-feitian", value)
@@ -336,6 +343,7 @@ def test_a_state_file_keeps_the_key(run: Path) -> None:
     assert state.read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_a_key_in_a_file_stays_at_its_stage_until_another_is_asked_for(run: Path) -> None:
     given = ("--link", "socket", "--state", run / "key.vukey", "--profile", "bocom-smart-feitian")
     seen = []
@@ -512,6 +520,7 @@ def test_a_run_directory_that_others_can_enter_is_not_believed(run: Path) -> Non
         assert json.loads(vukey("host", "list", "--json", run=run).stdout) == []
 
 
+@pytest.mark.slow
 def test_answers_keep_the_order_of_their_commands(run: Path) -> None:
     """A client that does not wait for its answers: the signature comes first, or *busy* for what came too early."""
     with Up(run, "--link", "socket", "--approve", "always") as key:
