@@ -63,6 +63,12 @@ class ApduFailedError(HostError):
         return translate(self.message).format(sw=f"{self.sw:04X}", meaning=translate(describe(self.sw)))
 
 
+class UnknownCommandError(ApduFailedError):
+    """6D00: the key does not know the command, or the library behind it does not have the function."""
+
+    exit_code = Exit.NOT_UNDERSTOOD
+
+
 class StatusError(HostError):
     """A status word with a type: the message says what to do next."""
 
@@ -395,5 +401,7 @@ def error_for(sw: int) -> HostError:
     """The typed error of a status word other than 9000."""
     if sw & 0xFFF0 == SW.PIN_WRONG:
         return PinIncorrectError(sw & 0xF)
+    if sw == SW.INS_NOT_SUPPORTED:
+        return UnknownCommandError(sw)
     kind = _TYPES.get(sw)
     return kind(sw) if kind else ApduFailedError(sw)
