@@ -156,7 +156,7 @@ def test_collecting_touches_nothing(real: Real) -> None:
 # What a test may do
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_the_control_api_works_it(real: Real, workers: str) -> None:
     """One test at a time has it, whatever the workers."""
     real.suite.write(
@@ -241,6 +241,7 @@ def test_too_many(key): pass
     assert real.left == 4
 
 
+@pytest.mark.slow
 def test_the_pin_that_was_handed_over_is_tried_once_in_a_run(real: Real) -> None:
     real.suite.write(TRANSFER_TEST + TRANSFER_TEST.replace("test_transfer", "test_again"))
     ended = real.run("-n", "2", VUKEY_PIN="999999")
@@ -304,6 +305,7 @@ def test_stage(key, session): session.device_info()
 """
 
 
+@pytest.mark.slow
 def test_it_is_issued_anew_only_with_allow_wipe(real: Real) -> None:
     before = real.api("api.key()['applications']")
     for stage in ("blank", "issued"):
@@ -318,6 +320,7 @@ def test_it_is_issued_anew_only_with_allow_wipe(real: Real) -> None:
     assert real.passes() == {"passed": 1}  # with the PIN that was handed over
 
 
+@pytest.mark.slow
 def test_the_device_key_is_tried_once_in_a_run(real: Real, tmp_path: Path) -> None:
     """A real key may count those tries, and lock itself for good."""
     model = tmp_path / "other.toml"
@@ -451,7 +454,7 @@ def at_terminal(real: Real, *options: str, **more: str) -> Iterator[Terminal]:
         yield terminal
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")])
+@pytest.mark.parametrize("options", [(), pytest.param(("-n", "1"), marks=pytest.mark.slow)])
 def test_a_person_works_it(real: Real, options: tuple[str, ...]) -> None:
     """Past pytest's capture, and from a worker too."""
     real.suite.write(TRANSFER_TEST)
