@@ -86,28 +86,61 @@ class Sar(IntEnum):
 
 @unique
 class Ckr(IntEnum):
-    """Of PKCS#11's return values (v3.0 §5.1) those that say something of the key or the person."""
+    """PKCS#11's return values (v3.0 §5.1): those that say something of the key or the person, and what we look for."""
 
     OK = 0x000
+    HOST_MEMORY = 0x002
+    SLOT_ID_INVALID = 0x003
+    GENERAL_ERROR = 0x005
+    FUNCTION_FAILED = 0x006
+    ARGUMENTS_BAD = 0x007
+    NO_EVENT = 0x008
+    NEED_TO_CREATE_THREADS = 0x009
+    CANT_LOCK = 0x00A
+    ATTRIBUTE_READ_ONLY = 0x010
+    ATTRIBUTE_SENSITIVE = 0x011
+    ATTRIBUTE_TYPE_INVALID = 0x012
+    ATTRIBUTE_VALUE_INVALID = 0x013
+    ACTION_PROHIBITED = 0x01B
     DATA_INVALID = 0x020
     DATA_LEN_RANGE = 0x021
+    DEVICE_ERROR = 0x030
     DEVICE_MEMORY = 0x031
     DEVICE_REMOVED = 0x032
     FUNCTION_CANCELED = 0x050
     FUNCTION_NOT_SUPPORTED = 0x054
     KEY_HANDLE_INVALID = 0x060
+    KEY_SIZE_RANGE = 0x062
+    KEY_TYPE_INCONSISTENT = 0x063
+    KEY_FUNCTION_NOT_PERMITTED = 0x068
     MECHANISM_INVALID = 0x070
+    MECHANISM_PARAM_INVALID = 0x071
+    OBJECT_HANDLE_INVALID = 0x082
     OPERATION_ACTIVE = 0x090
     PIN_INCORRECT = 0x0A0
     PIN_INVALID = 0x0A1
     PIN_LEN_RANGE = 0x0A2
     PIN_EXPIRED = 0x0A3
     PIN_LOCKED = 0x0A4
+    SESSION_CLOSED = 0x0B0
+    SESSION_COUNT = 0x0B1
+    SESSION_HANDLE_INVALID = 0x0B3
+    SESSION_READ_ONLY = 0x0B5
     SIGNATURE_INVALID = 0x0C0
     SIGNATURE_LEN_RANGE = 0x0C1
+    TEMPLATE_INCOMPLETE = 0x0D0
+    TEMPLATE_INCONSISTENT = 0x0D1
     TOKEN_NOT_PRESENT = 0x0E0
+    TOKEN_NOT_RECOGNIZED = 0x0E1
+    TOKEN_WRITE_PROTECTED = 0x0E2
+    USER_ALREADY_LOGGED_IN = 0x100
     USER_NOT_LOGGED_IN = 0x101
     USER_PIN_NOT_INITIALIZED = 0x102
+    USER_ANOTHER_ALREADY_LOGGED_IN = 0x104
+    BUFFER_TOO_SMALL = 0x150
+    CRYPTOKI_NOT_INITIALIZED = 0x190
+    CRYPTOKI_ALREADY_INITIALIZED = 0x191
+    PIN_TOO_WEAK = 0x1B8
     FUNCTION_REJECTED = 0x200
 
 
@@ -150,7 +183,7 @@ NEW_PIN_REFUSED = Outcome(
     "15 PIN length, 16 PIN too simple",
     SW.WRONG_DATA,
     (Sar.PIN_INVALID, Sar.PIN_LEN_RANGE),
-    (Ckr.PIN_INVALID, Ckr.PIN_LEN_RANGE),
+    (Ckr.PIN_INVALID, Ckr.PIN_LEN_RANGE, Ckr.PIN_TOO_WEAK),
 )
 OUTCOMES = (
     Outcome("wrong PIN", "5 wrong PIN", SW.PIN_WRONG, (Sar.PIN_INCORRECT,), (Ckr.PIN_INCORRECT,)),
@@ -191,7 +224,7 @@ OUTCOMES = (
         "",
         SW.INS_NOT_SUPPORTED,
         (Sar.NOTSUPPORTYETERR,),
-        (Ckr.FUNCTION_NOT_SUPPORTED, Ckr.MECHANISM_INVALID),
+        (Ckr.FUNCTION_NOT_SUPPORTED, Ckr.MECHANISM_INVALID, Ckr.ACTION_PROHIBITED),
     ),
     Outcome(
         "this key signs no ready digests",
@@ -216,7 +249,7 @@ OUTCOMES = (
         "8 no certificate",
         SW.KEY_NOT_FOUND,
         (Sar.KEYNOTFOUNTERR, Sar.CERTNOTFOUNTERR),
-        (Ckr.KEY_HANDLE_INVALID,),
+        (Ckr.KEY_HANDLE_INVALID, Ckr.OBJECT_HANDLE_INVALID),
     ),
     Outcome(
         "it exists already",
@@ -238,7 +271,14 @@ OUTCOMES = (
         "2 no device, 14 disconnected",
         None,
         (Sar.DEVICE_REMOVED,),
-        (Ckr.DEVICE_REMOVED, Ckr.TOKEN_NOT_PRESENT),
+        (
+            Ckr.DEVICE_REMOVED,
+            Ckr.TOKEN_NOT_PRESENT,
+            Ckr.TOKEN_NOT_RECOGNIZED,
+            Ckr.SLOT_ID_INVALID,
+            Ckr.SESSION_CLOSED,
+            Ckr.SESSION_HANDLE_INVALID,
+        ),
     ),
 )
 
