@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hostdriver.cli import pins, show, signing
+from hostdriver.cli import pins, requesting, show, signing, verifying
 from protocols.i18n import _
 
 app = typer.Typer(
@@ -19,9 +19,12 @@ app.command("activate", help=_("Enter the certificate's activation code, on the 
     pins.activate
 )
 app.command("certs", help=_("Show the certificates on the key."))(show.certs)
-app.command("sign", help=_("Sign FILE with the key; the signature is printed in hex (SM2: r and s)."))(
+app.command("sign", help=_("Sign FILE with the key: the bare signature, or one that banks' servers verify."))(
     signing.sign
 )
-app.command("verify", help=_("Verify a signature over FILE with the key's public key, on the host."))(
-    signing.verify
+app.command(
+    "verify", help=_("Verify a signature on the host: over FILE by the key's public key, or SignedData.")
+)(verifying.verify)
+app.command("request", help=_("Make a certification request (PKCS#10) that the key signs."))(
+    requesting.request
 )

@@ -1,4 +1,4 @@
-"""``vukey host sign`` and ``verify``."""
+"""``vukey host sign``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from hostdriver import certificates
+from hostdriver import signed_data
 from hostdriver.cli.common import (
     AlgorithmOption,
     ApplicationOption,
     ContainerOption,
     DialectOption,
-    Hash,
     JsonOption,
     KeypadOption,
     PinFileOption,
@@ -24,23 +23,23 @@ from hostdriver.cli.common import (
     tell,
 )
 from hostdriver.cli.files import check_writable, write
-from hostdriver.errors import HostError, MessageRefusedError, VerificationFailedError
-from hostdriver.token import Token
-from protocols.gmt import SignInput
+from hostdriver.cli.formats import (
+    CombinationError,
+    FormatOption,
+    HashOption,
+    Outform,
+    OutformOption,
+    SignatureFormat,
+    emit,
+    hash_code_for,
+)
+from hostdriver.cli.inputs import DigestOption, InputError, InputFile, read_input
+from hostdriver.errors import MessageRefusedError
+from hostdriver.token import Algorithm, Container, Token
+from protocols import sm2
+from protocols.gmt import HashAlgorithm, SignInput
 from protocols.i18n import N_, _
-from protocols.sw import SW
 from protocols.transaction import TransactionError, parse_transaction
-
-DigestOption = Annotated[
-    bool,
-    typer.Option("--digest/--message", help=_("FILE holds a ready digest (raw or hex), not the message.")),
-]
-HashOption = Annotated[Hash, typer.Option("--hash", help=_("Hash for RSA signatures."))]
-InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")]
-
-
-class InputError(HostError):
-    """A file does not hold what it should."""
 
 
 def sign(
@@ -51,16 +50,19 @@ def sign(
     container: ContainerOption = None,
     alg: AlgorithmOption = None,
     digest: DigestOption = False,
-    hash_name: HashOption = Hash.SHA256,
+    hash_name: HashOption = None,
+    form: FormatOption = SignatureFormat.RAW,
+    outform: OutformOption = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help=_("Write the raw signature to a file.")),
+        typer.Option("-o", "--output", metavar="OUT", help=_("Write the signature to a file.")),
     ] = None,
     pin_file: PinFileOption = None,
     keypad: KeypadOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    data = _read_input(file, digest)
+    _check_combination(form, outform, digest)
+    data = read_input(file, digest)
     source = SignInput.DIGEST if digest else SignInput.MESSAGE
     if output:
         check_writable(output)  # before anybody presses OK
@@ -69,53 +71,56 @@ def sign(
         its = opened.application(application)
         held = its.find_container(container, alg)
         algorithm = held.facts().algorithm
+        hash_code = hash_code_for(algorithm, hash_name)
         log_in(its, pin_file, keypad)
         _say_what_to_do(opened, source)
         try:
-            signature = held.sign(data, source, hash_name.code)
+            signature = _sign(held, data, source, hash_code, form)
         except MessageRefusedError:
             _explain(data)
             raise
-    if output:
-        write(output, signature)
     if as_json:
-        print_json({"alg": algorithm, "container": held.name, "signature": signature.hex()})
-    elif not output:
-        typer.echo(signature.hex())
+        facts = {"alg": algorithm, "container": held.name, "format": form.value, "signature": signature.hex()}
+        print_json(facts)
+    _put_out(signature, form, outform, output, quiet=as_json)
 
 
-def verify(
-    file: InputFile,
-    signature: Annotated[
-        str,
-        typer.Option(
-            "--signature",
-            metavar="SIG",
-            help=_("The signature: hex digits, or a file with it raw or in hex."),
-        ),
-    ],
-    token: TokenOption = None,
-    dialect: DialectOption = None,
-    application: ApplicationOption = None,
-    container: ContainerOption = None,
-    alg: AlgorithmOption = None,
-    digest: DigestOption = False,
-    hash_name: HashOption = Hash.SHA256,
+def _check_combination(form: SignatureFormat, outform: Outform | None, digest: bool) -> None:
+    if outform and not form.is_signed_data:
+        raise CombinationError(N_("--outform goes with --format p7 and p7-detached"))
+    if digest and form is SignatureFormat.P7:
+        raise CombinationError(
+            N_("--format p7 holds the message, and a digest is none: take --format p7-detached")
+        )
+
+
+def _sign(
+    container: Container, data: bytes, source: SignInput, hash_code: HashAlgorithm, form: SignatureFormat
+) -> bytes:
+    if form.is_signed_data:
+        detached = form is SignatureFormat.P7_DETACHED
+        return signed_data.sign(container, data, source, hash_code, detached=detached)
+    signature = container.sign(data, source, hash_code)
+    if form is SignatureFormat.DER and container.facts().algorithm is Algorithm.SM2:
+        return sm2.Signature.parse(signature).encode_der()
+    return signature
+
+
+def _put_out(
+    signature: bytes, form: SignatureFormat, outform: Outform | None, output: Path | None, quiet: bool
 ) -> None:
-    with open_token(token, dialect) as opened:
-        key = opened.application(application).find_container(container, alg).public_key()
-    data = _read_input(file, digest)
-    check = certificates.verify_digest if digest else certificates.verify
-    if not check(key, data, _read_signature(signature), hash_name.code):
-        raise VerificationFailedError(SW.VERIFICATION_FAILED)
-    typer.echo(_("The signature is valid."))
+    """Bare signatures are raw in a file and hex on the screen; the others say what they are.
 
-
-def _read_input(file: Path, digest: bool) -> bytes:
-    data = _read_digest(file) if digest else file.read_bytes()
-    if not data:
-        raise InputError(N_("{file} is empty"), file=file)
-    return data
+    :param quiet: nothing more on the screen.
+    """
+    if not output and quiet:
+        return
+    if form.is_signed_data:
+        emit(signature, "PKCS7", outform, output)
+    elif output:
+        write(output, signature)
+    else:
+        typer.echo(signature.hex())
 
 
 def _check_size(token: Token, file: Path, data: bytes) -> None:
@@ -141,31 +146,3 @@ def _explain(message: bytes) -> None:
         parse_transaction(message)
     except TransactionError as error:
         tell(_("As a transaction it cannot be read: {reason}").format(reason=error.localized()))
-
-
-def _unhex(raw: bytes) -> bytes | None:
-    try:
-        return bytes.fromhex(raw.decode("ascii"))
-    except (UnicodeDecodeError, ValueError):
-        return None
-
-
-_DIGEST_SIZES = (20, 32)
-
-
-def _read_digest(file: Path) -> bytes:
-    raw = file.read_bytes()
-    digest = raw if len(raw) in _DIGEST_SIZES else _unhex(raw)
-    if digest is None or len(digest) not in _DIGEST_SIZES:
-        raise InputError(N_("{file} holds no digest: 20 or 32 bytes are wanted, raw or in hex"), file=file)
-    return digest
-
-
-def _read_signature(given: str) -> bytes:
-    if signature := _unhex(given.encode()):
-        return signature
-    try:
-        raw = Path(given).read_bytes()
-    except (OSError, ValueError):
-        raise InputError(N_("--signature is neither hex nor a file: {given}"), given=given) from None
-    return _unhex(raw) or raw

@@ -9,6 +9,7 @@ from asn1crypto import cms, core, x509
 
 from hostdriver import certificates
 from hostdriver.signed_data.algorithms import DIGESTS, syntax_for
+from hostdriver.signed_data.structures import ContentInfo
 from protocols import sm2
 from protocols.gmt import HashAlgorithm, RsaPublicKey
 
@@ -31,17 +32,14 @@ def encode(
         hash_code, signature = HashAlgorithm.SM3, sm2.Signature.parse(signature).encode_der()
     digest_algorithm = _algorithm(DIGESTS[hash_code][0])
     signer = _signer(certificate, digest_algorithm, _algorithm(syntax.signatures[0]), signature)
-    content = {"content_type": syntax.data} | ({} if message is None else {"content": message})
-    signed_data = cms.SignedData(
-        {
-            "version": "v1",
-            "digest_algorithms": [digest_algorithm],
-            "encap_content_info": content,
-            "certificates": [x509.Certificate.load(certificate)],
-            "signer_infos": [signer],
-        }
-    )
-    der: bytes = cms.ContentInfo({"content_type": syntax.signed_data, "content": signed_data}).dump()
+    signed_data = {
+        "version": "v1",
+        "digest_algorithms": [digest_algorithm],
+        "content": {"content_type": syntax.data, "content": message},
+        "certificates": [x509.Certificate.load(certificate)],
+        "signer_infos": [signer],
+    }
+    der: bytes = ContentInfo({"content_type": syntax.signed_data, "content": signed_data}).dump()
     return der
 
 

@@ -12,6 +12,7 @@ from asn1crypto import cms, core, pem, x509
 from hostdriver.certificates import GARBAGE
 from hostdriver.errors import HostError
 from hostdriver.signed_data.algorithms import SYNTAXES, Syntax
+from hostdriver.signed_data.structures import ContentInfo
 from protocols.i18n import N_
 
 MAX_SIZE = 0x100000
@@ -92,28 +93,20 @@ def _unwrapped(raw: bytes) -> bytes:
 
 
 def _read(der: bytes) -> SignedData:
-    outer = cms.ContentInfo.load(der, strict=True)
+    outer = ContentInfo.load(der, strict=True)
     syntax = SYNTAXES[outer["content_type"].dotted]
-    inner = outer["content"]
-    signed = inner if isinstance(inner, cms.SignedData) else inner.parse(cms.SignedData)
+    signed = outer["content"]
     if not 0 < len(signed["signer_infos"]) <= _MAX_SIGNERS or len(signed["certificates"]) > _MAX_CERTIFICATES:
         raise ValueError
-    content = signed["encap_content_info"]
-    if content["content_type"].dotted != syntax.data:
+    if signed["content"]["content_type"].dotted != syntax.data:
         raise ValueError
+    message = signed["content"]["content"]
     return SignedData(
         syntax,
-        _message(content["content"]),
+        None if isinstance(message, core.Void) else bytes(message),
         tuple(_certificate(choice) for choice in signed["certificates"]),
         tuple(_signer(signer) for signer in signed["signer_infos"]),
     )
-
-
-def _message(content: core.Asn1Value) -> bytes | None:
-    if isinstance(content, core.Void):
-        return None
-    octets = content.parse(core.OctetString) if isinstance(content, core.Any) else content
-    return bytes(octets)
 
 
 def _certificate(choice: cms.CertificateChoices) -> bytes:
