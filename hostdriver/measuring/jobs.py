@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 from contextlib import suppress
 from types import TracebackType
@@ -22,9 +23,10 @@ LEAST_MESSAGE = 128
 
 _SIZE_OF_DIGEST = 32
 _MESSAGE = (
-    '<?xml version="1.0" encoding="utf-8"?><T><D><M><k>Test</k><v>vukey bench</v></M></D>'
-    "<E><M><k>-</k><v>{filler}</v></M></E></T>"
+    '<?xml version="1.0" encoding="utf-8"?><T><D><M><k>Test</k><v>vukey bench</v></M></D><E>{hidden}</E></T>'
 )
+_HIDDEN = "<M><k>{number:02}</k><v>{filler}</v></M>"
+_LONGEST_ITEM = 600
 
 
 class LastTryError(HostError):
@@ -227,5 +229,12 @@ def message(size: int) -> bytes:
 
     :param size: bytes, `LEAST_MESSAGE` or more.
     """
-    room = size - len(_MESSAGE.format(filler=""))
-    return _MESSAGE.format(filler=secrets.token_hex(room)[:room]).encode()
+    room = size - len(_MESSAGE.format(hidden=""))
+    items = math.ceil(room / _LONGEST_ITEM)
+    pieces = (_hidden(number, (room + number) // items) for number in range(items))
+    return _MESSAGE.format(hidden="".join(pieces)).encode()
+
+
+def _hidden(number: int, size: int) -> str:
+    filler = size - len(_HIDDEN.format(number=number, filler=""))
+    return _HIDDEN.format(number=number, filler=secrets.token_hex(filler)[:filler])
