@@ -7,10 +7,9 @@ from typing import ClassVar
 from hostdriver import token
 from hostdriver.errors import ApduFailedError
 from hostdriver.gmt import Container, GmtSession
-from hostdriver.token import Algorithm, ContainerFacts, PinFacts, PublicKey, TokenInfo
+from hostdriver.token import ALGORITHMS, Algorithm, ContainerFacts, PinFacts, PublicKey, TokenInfo, type_name
 from protocols.gmt import (
     ApplicationInfo,
-    ContainerType,
     HashAlgorithm,
     KeyUse,
     PinType,
@@ -18,7 +17,6 @@ from protocols.gmt import (
 )
 from protocols.sw import SW
 
-_ALGORITHMS: dict[int, Algorithm] = {ContainerType.RSA: Algorithm.RSA, ContainerType.ECC: Algorithm.SM2}
 _HANDLES = 4
 """Bytes of a signing command before the message."""
 
@@ -35,7 +33,7 @@ class ApduContainer(token.Container):
     def facts(self) -> ContainerFacts:
         """See `token.Container.facts`."""
         info = self._session.container_info(self.held.application, self.name)
-        self._algorithm = _ALGORITHMS.get(info.type)
+        self._algorithm = ALGORITHMS.get(info.type)
         return ContainerFacts(
             self.name,
             type_name(info.type),
@@ -198,9 +196,3 @@ class ApduToken(token.Token):
     def close(self) -> None:
         """See `token.Token.close`."""
         self.session.close()
-
-
-def type_name(code: int) -> str:
-    """What a container holds, by its number, for a person: unknown ones stay numbers."""
-    names = {kind.value: kind.name.replace("ECC", "SM2") for kind in ContainerType}
-    return names.get(code, str(code))

@@ -8,6 +8,7 @@ a key answers means the same by every way, and so do the errors (docs/errors.md)
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -22,7 +23,7 @@ from hostdriver.errors import (
 )
 from hostdriver.printable import printable
 from protocols import sm2
-from protocols.gmt import HashAlgorithm, KeyUse, PinType, RsaPublicKey, SignInput
+from protocols.gmt import ContainerType, HashAlgorithm, KeyUse, PinType, RsaPublicKey, SignInput
 from protocols.i18n import N_
 from protocols.sw import SW
 
@@ -34,6 +35,16 @@ class Algorithm(StrEnum):
 
     RSA = "rsa"
     SM2 = "sm2"
+
+
+ALGORITHMS: Mapping[int, Algorithm] = {ContainerType.RSA: Algorithm.RSA, ContainerType.ECC: Algorithm.SM2}
+"""By a container's type, which is a number for APDUs and SKF alike."""
+
+
+def type_name(code: int) -> str:
+    """What a container holds, by its number, for a person: unknown ones stay numbers."""
+    names = {kind.value: kind.name.replace("ECC", "SM2") for kind in ContainerType}
+    return names.get(code, str(code))
 
 
 class Event(StrEnum):
