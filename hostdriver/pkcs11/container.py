@@ -37,6 +37,14 @@ class Held(NamedTuple):
     name: str
 
 
+class _Signer(NamedTuple):
+    """A private key, and under which login it was found."""
+
+    handle: int
+    algorithm: Algorithm | None
+    login: int
+
+
 def held_by(session: Session) -> list[Held]:
     """What a token holds, as far as the login lets us see it, in the order of the IDs.
 
@@ -72,7 +80,7 @@ class Pkcs11Container(token.Container):
         self._mechanisms = mechanisms
         self._habits = habits
         self.id, self.name = held
-        self._signer: tuple[int, Algorithm | None] | None = None
+        self._signer: _Signer | None = None
 
     def facts(self) -> ContainerFacts:
         """See `token.Container.facts`: a pair that does not sign is an encryption pair."""
@@ -109,7 +117,9 @@ class Pkcs11Container(token.Container):
     def sign(self, data: bytes, source: SignInput, hash_code: HashAlgorithm = HashAlgorithm.SHA256) -> bytes:
         """See `token.Container.sign`."""
         with self._session.lock:
-            key, algorithm = self._signer = self._signer or self._find_signer()
+            if self._signer is None or self._signer.login != self._session.logins:
+                self._signer = self._find_signer()
+            key, algorithm, _ = self._signer
             if algorithm is Algorithm.RSA:
                 order = rsa_order(self._mechanisms, data, source, hash_code)
                 return self._session.sign(order.mechanism, key, order.data)
@@ -182,14 +192,14 @@ class Pkcs11Container(token.Container):
         found = self._session.find({CKA.CLASS: kind, CKA.ID: self.id})
         return found[0] if found else None
 
-    def _find_signer(self) -> tuple[int, Algorithm | None]:
+    def _find_signer(self) -> _Signer:
         """The private key, and what it is of; without a login most tokens do not show it."""
         handle = self._find(CKO.PRIVATE_KEY)
         if handle is None and self._session.user is None:
             raise error_for(SW.NOT_LOGGED_IN)
         if handle is None or self._use() is not KeyUse.SIGN:
             raise KeyNotFoundError(SW.KEY_NOT_FOUND)
-        return handle, self._algorithm_of(handle)
+        return _Signer(handle, self._algorithm_of(handle), self._session.logins)
 
     def _use(self) -> KeyUse:
         """What its pair is for, by the private key, else by the public one; a bare certificate may be of either."""

@@ -44,6 +44,7 @@ class Module:
         self._functions = functions
         self._turn: AbstractContextManager[Any] = nullcontext()
         self._answers: Mapping[int, SW] = {}
+        self._is_ours = False
         self._initialize()
         self.manufacturer = text(self._read("GetInfo", Info()).manufacturer)
 
@@ -99,15 +100,20 @@ class Module:
         if self.ask("WaitForSlotEvent", CKF_DONT_BLOCK, byref(slot), None) != Ckr.OK:
             self.ask("GetSlotList", c_ubyte(0), None, byref(slot))
 
+    def finalize(self) -> None:
+        """Once, where we started it."""
+        if self._is_ours:
+            self._is_ours = False
+            self.ask("Finalize", None)
+
     def _initialize(self) -> None:
         """Once in the process; where somebody else did, it is theirs to end. A module without locks gets ours."""
         code = self.ask("Initialize", byref(InitializeArguments(flags=CKF_OS_LOCKING_OK)))
         if code in _WITHOUT_LOCKS:
             self._turn = threading.RLock()
             code = self.ask("Initialize", None)
-        if code == Ckr.OK:
-            atexit.register(self.ask, "Finalize", None)
-        elif code != Ckr.CRYPTOKI_ALREADY_INITIALIZED:
+        self._is_ours = code == Ckr.OK
+        if code not in (Ckr.OK, Ckr.CRYPTOKI_ALREADY_INITIALIZED):
             raise ModuleError(
                 N_("the PKCS#11 module {path} does not start: {code}"), path=self.path, code=name_of(code)
             )
@@ -149,6 +155,14 @@ def load(path: str) -> Module:
         if library._handle not in _loaded:  # one file by whatever path
             _loaded[library._handle] = Module(path, _functions(path, library))
         return _loaded[library._handle]
+
+
+@atexit.register
+def finalize_all() -> None:
+    """End every module that we started; one that is loaded again begins anew."""
+    with _loading:
+        while _loaded:
+            _loaded.popitem()[1].finalize()
 
 
 def _functions(path: str, library: CDLL) -> dict[str, Any]:

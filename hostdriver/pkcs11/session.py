@@ -44,6 +44,8 @@ class Session:
         self.lock = threading.RLock()
         """Held over calls that belong together: a session has one search and one signature at a time."""
         self.user: CKU | None = None
+        self.logins = 0
+        """Counts logins and their ends: handles of private objects do not outlive one (Base §3.4)."""
         self._handle = c_ulong()
         code = self._open(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION)
         if code == Ckr.TOKEN_WRITE_PROTECTED:
@@ -75,6 +77,7 @@ class Session:
         """Harmless when nobody is logged in."""
         with self.lock:
             self.user = None
+            self.logins += 1
             code = self._module.ask("Logout", self._handle)
             if code not in (Ckr.OK, Ckr.USER_NOT_LOGGED_IN):
                 raise self._module.failed("Logout", code)
