@@ -6,9 +6,12 @@ PYTEST := $(BIN)/python -m pytest
 # Two for each core: hundreds of tests wait for pcscd, which looks for a card twice a second.
 JOBS   ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
 CORE   := setup.py protocols/sm2/build_core.py $(wildcard protocols/sm2/csrc/*)
+SKF    := hostdriver/skf/lib/libskf_vukey.so
+SKF_SOURCES := $(wildcard hostdriver/skf/csrc/*.c)
+SKF_CFLAGS := -std=c11 -O2 -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 
 .DEFAULT_GOAL := help
-.PHONY: help demo packages check test test-full bench bench-usb bench-speculos messages docs disc glyphs clean
+.PHONY: help demo skf packages check test test-full bench bench-usb bench-speculos messages docs disc glyphs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +28,13 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt $(CORE) | $(VENV)/demo.stamp
 
 demo: $(VENV)/demo.stamp  ## a key's first day in the terminal: needs no root, no pcscd, no compiler
 	@$(BIN)/vukey demo
+
+skf: $(SKF)  ## the SKF library (GM/T 0016) for C programs: needs a C compiler
+
+$(SKF): $(SKF_SOURCES) $(wildcard hostdriver/skf/csrc/*.h hostdriver/skf/include/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(SKF_CFLAGS) -Werror -D_POSIX_C_SOURCE=200809L -Ihostdriver/skf/include -Ihostdriver/skf/csrc \
+	  -shared -Wl,-soname,$(@F),-z,defs,-z,nodelete,-z,relro,-z,now -o $@ $(SKF_SOURCES) -ldl
 
 packages:
 	@PYTHON=$(PYTHON) sh tests/install-packages.sh
