@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import ClassVar
 
 from hostdriver import token
-from hostdriver.errors import KeyNotFoundError, NotFoundError
+from hostdriver.errors import KeyNotFoundError, NotFoundError, NotSupportedError
 from hostdriver.skf import application, container
 from hostdriver.skf.device import Device
 from hostdriver.skf.errors import SkfFailedError
@@ -29,7 +29,7 @@ from protocols.gmt import ContainerType, HashAlgorithm, KeyUse, PinType, SignInp
 from protocols.hashing import digest_of
 from protocols.sw import SW
 
-_ABSENT = (KeyNotFoundError, NotFoundError, SkfFailedError)
+_ABSENT = (KeyNotFoundError, NotFoundError, NotSupportedError, SkfFailedError)
 """What libraries answer when a container does not hold what is asked for."""
 
 
