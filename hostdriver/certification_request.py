@@ -41,13 +41,14 @@ class SubjectError(HostError):
 def subject_of(text: str) -> bytes:
     """A name, DER, from its text as RFC 4514 has it, most specific first: `CN=5212345678, O=My bank, C=CN`.
 
-    :raises SubjectError: it is not written so, or is empty.
+    :raises SubjectError: it is not written so, is empty, or holds control characters.
     """
     try:
         name = cryptography_x509.Name.from_rfc4514_string(_AFTER_COMMA.sub(",", text), _MORE_NAMES)
     except ValueError:
         name = cryptography_x509.Name([])
-    if not list(name):
+    values = [str(attribute.value) for attribute in name]
+    if not values or any(printable(value) != value for value in values):
         raise SubjectError(
             N_("“{text}” cannot be a certificate's name; write it as CN=5212345678, O=My bank, C=CN"),
             text=printable(text),
