@@ -50,6 +50,9 @@ def list_keys(
         facts = [_key_facts(key) for key in found]
     if as_json:
         print_json(facts)
+    elif facts and token is not None:
+        for key in facts:
+            _print_line(_headline(key))  # their names are too long for a table
     elif facts:
         _print_keys(facts)
     elif trouble:
@@ -144,8 +147,13 @@ def _print_line(line: str) -> None:
     typer.echo(printable(line))
 
 
+def _headline(facts: dict[str, Any]) -> str:
+    makers = ", ".join(filter(None, (facts["manufacturer"], facts["issuer"])))
+    return "  ".join(filter(None, (facts["serial"], makers, f"({facts['token']})")))
+
+
 def _print_info(facts: dict[str, Any]) -> None:
-    _print_line(f"{facts['serial']}  {facts['manufacturer']}, {facts['issuer']}  ({facts['token']})")
+    _print_line(_headline(facts))
     if not facts["applications"]:
         _print_line("  " + _("blank: no application yet; issue it: vukey issue"))
     for application in facts["applications"]:

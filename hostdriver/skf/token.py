@@ -10,7 +10,7 @@ from hostdriver import token
 from hostdriver.errors import KeyNotFoundError, NotFoundError, NotSupportedError
 from hostdriver.skf import application, container
 from hostdriver.skf.device import Device
-from hostdriver.skf.errors import SkfFailedError
+from hostdriver.skf.errors import FunctionMissingError, SkfFailedError
 from hostdriver.skf.events import wait_for_event
 from hostdriver.token import (
     ALGORITHMS,
@@ -70,7 +70,10 @@ class SkfContainer(token.Container):
 
     def activation(self) -> tuple[bool, int] | None:
         """See `token.Container.activation`."""
-        return self.held.activation() if self.held.library.has("V_GetActivation") else None
+        try:
+            return self.held.activation()
+        except FunctionMissingError:  # of the library, or of the key behind ours
+            return None
 
     def activate(self, code: str) -> None:
         """See `token.Container.activate`."""
