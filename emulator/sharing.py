@@ -23,7 +23,8 @@ class SharedKey:
 
     PC/SC's daemon takes an idle key's power away after some seconds: a person who reads a transaction of another
     program must not lose it to that. A reset that cannot be carried out now is owed: it comes before the next user's
-    APDU, so that nobody inherits a login (E8, E11).
+    APDU, so that nobody inherits a login (E8, E11). Who holds the key's lock is reset once the lock is given back: what
+    it is doing does not end because another program does.
     """
 
     def __init__(self, device: Device) -> None:
@@ -68,7 +69,7 @@ class SharedKey:
         with self.device.lock:
             if self._holder is None:
                 self._holder = user
-                if self._last is not user:
+                if self._last is not user or self._reset_owed:
                     self._last = None
             return self._holder is user
 
@@ -145,7 +146,7 @@ class SharedKey:
         """
         device = self.device
         with device.lock:
-            if (user is not self._last or self._reset_owed or not device.powered) and not self._admit(user):
+            if (user is not self._last or self._must_reset(user)) and not self._admit(user):
                 return device.refuse_busy(apdu)
             exchange = device.begin_locked(apdu)
             if exchange.response is None:
@@ -156,7 +157,7 @@ class SharedKey:
         """Have a PIN typed on the keypad; *busy* as with `begin`."""
         device = self.device
         with device.lock:
-            if (user is not self._last or self._reset_owed or not device.powered) and not self._admit(user):
+            if (user is not self._last or self._must_reset(user)) and not self._admit(user):
                 return device.refuse_busy(entry.apdu)
             exchange = device.begin_pin_entry(entry)
             if exchange.response is None:
@@ -168,12 +169,17 @@ class SharedKey:
         if self._holder not in (None, user) or self.device.waiting is not None:
             return False
         self._give_power(user)
-        if self._reset_owed or not self.device.powered:
+        if self._must_reset(user):
             self._reset()
         self.device.drop_begun()
         self._last = user
         self._used.add(user)
         return True
+
+    def _must_reset(self, user: User) -> bool:
+        """Before an APDU of this user. A reset that became owed while the user holds the key waits for `unlock`."""
+        is_busy = self._holder is user and self._last is user
+        return not self.device.powered or (self._reset_owed and not is_busy)
 
     def _waits_for_other(self, user: User) -> bool:
         return self.device.waiting is not None and self._asker is not user

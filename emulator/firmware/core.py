@@ -60,7 +60,7 @@ class Core:
         """Power-on, reset and power-off: read the memory again, forget the rest."""
         self.catalogue.reload()
         self.secure_element.forget()
-        self.session = Session()
+        self.session = self.session.renewed()
 
     @contextmanager
     def change(self) -> Iterator[Transaction]:

@@ -23,6 +23,8 @@ _HANDLES = 0x2000
 class Session:
     """The volatile state. Handles are two opaque bytes; they die at reset (ours: docs/facts.md G2).
 
+    Their numbers go on after it: what a program lost by another's reset is nothing else under the same number.
+
     :param digest: the one that DigestInit began.
     """
 
@@ -35,6 +37,14 @@ class Session:
     digest: Hash | None = None
     _application_handles: Handles = field(default_factory=lambda: Handles(_FIRST_APPLICATION, _HANDLES))
     _container_handles: Handles = field(default_factory=lambda: Handles(_FIRST_CONTAINER, _HANDLES))
+
+    def renewed(self) -> Session:
+        """What a reset leaves: which numbers were given out."""
+        return Session(
+            keys=self.keys.renewed(),
+            _application_handles=self._application_handles,
+            _container_handles=self._container_handles,
+        )
 
     def take_challenge(self, *lengths: int) -> bytes | None:
         """The challenge, used up by being taken; None when there is none of these lengths."""

@@ -89,6 +89,12 @@ class SessionKeys:
         self._ids = Handles(_KEY_BASE, _KEY_IDS)
         self._next_agreement = count(1)
 
+    def renewed(self) -> SessionKeys:
+        """What a reset leaves: no key, and which numbers were given out."""
+        renewed = SessionKeys()
+        renewed._ids, renewed._next_agreement = self._ids, self._next_agreement
+        return renewed
+
     def find(self, place: Place, key_id: bytes) -> SessionKey:
         """The session key under a KeyID.
 

@@ -12,7 +12,7 @@ from emulator.profiles import load_profile
 from emulator.sharing import SharedKey
 from protocols import pin
 from protocols.apdu import Command, encode_command
-from protocols.gmt import CLA_PLAIN, DEV_AUTH_SM4, Ins
+from protocols.gmt import CLA_PLAIN, DEV_AUTH_SM4, Ins, NewApplication
 from protocols.sw import SW
 
 FIRST, SECOND = "first", "second"
@@ -145,3 +145,39 @@ def test_no_apdu_gives_power_to_a_key_that_is_pulled_out_meanwhile(key: SharedKe
     control.begin(GET_DEV_INFO)
     control.close()
     assert not plug.could_be_pulled
+
+
+def test_who_holds_the_key_is_not_reset_because_another_leaves(key: SharedKey) -> None:
+    assert not may_label(key, FIRST)
+    assert key.lock(SECOND)
+    authenticate(key, SECOND)
+    key.leave(FIRST)
+    assert may_label(key, SECOND)
+
+
+@pytest.mark.parametrize("who", [FIRST, SECOND])
+def test_after_the_lock_the_reset_comes_to_whoever_is_next(key: SharedKey, who: str) -> None:
+    assert not may_label(key, FIRST)
+    assert key.lock(SECOND)
+    authenticate(key, SECOND)
+    key.leave(FIRST)
+    key.unlock(SECOND)
+    assert key.lock(who)
+    assert not may_label(key, who)
+
+
+def open_application(key: SharedKey, user: str) -> bytes:
+    return send(key, user, Ins.OPEN_APPLICATION, b"A", le=10)[-4:-2]
+
+
+def test_numbers_of_handles_go_on_over_a_reset(key: SharedKey) -> None:
+    """What a reset took away from one program is not another thing under the same number."""
+    authenticate(key, FIRST)
+    new = NewApplication("A", b"87654321", 6, b"13579246", 6)
+    assert send(key, FIRST, Ins.CREATE_APPLICATION, new.encode()) == SW.OK.to_bytes(2)
+    before = open_application(key, FIRST)
+    key.reset(FIRST)
+    stale = send(key, FIRST, Ins.GET_PIN_INFO, before, p2=1, le=3)
+    after = open_application(key, FIRST)
+    assert stale == SW.NOT_FOUND.to_bytes(2)
+    assert after != before
