@@ -200,7 +200,7 @@ OUTCOMES = (
         "a new PIN was typed in two ways",
         "20 new and confirmed PIN differ",
         SW.NEW_PINS_DIFFER,
-        (Sar.FAIL,),
+        (Sar.PIN_INVALID,),
         (),
     ),
     Outcome(
