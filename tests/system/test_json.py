@@ -75,7 +75,7 @@ def test_demo(run: Path) -> None:
 
 
 def test_a_running_key(run: Path) -> None:
-    """up, issue, host list, info, certs, sign and bench, of one key."""
+    """up, issue, host list, info, certs, sign, request and bench, of one key."""
     model = profile_file(run, "model", "icbc-2g-feitian", MODEL)
     arguments = ("--link", "socket", "--profile", model, "--stage", "blank", "--approve", "always")
     with Up(run, *arguments) as key:
@@ -92,6 +92,7 @@ def test_a_running_key(run: Path) -> None:
         assert activated.returncode == 0
         sign = ("host", "sign", run / "message.xml", "--alg", "sm2")
         assert_documented("host sign", said(run, *sign, pin=PIN))
+        assert_documented("host request", said(run, "host", "request", "--alg", "sm2", pin=PIN))
         assert_documented("bench", said(run, "bench", "--count", "1", pin=PIN))
         assert key.stop() == 0
 

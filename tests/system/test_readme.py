@@ -27,6 +27,9 @@ CASES = [
     *(pytest.param(name, number, id=f"{name}-{number}") for name in READMES for number in range(5)),
     pytest.param("docs/control-api.md", 0, id="control-api"),
     pytest.param("docs/host-session.md", 0, id="host-session"),
+    pytest.param("docs/signed-data.md", 0, id="signed-data-sm2"),
+    pytest.param("docs/signed-data.md", 1, id="signed-data-rsa", marks=pytest.mark.slow),
+    pytest.param("docs/signed-data.md", 2, id="signed-data-request", marks=pytest.mark.slow),
 ]
 
 
