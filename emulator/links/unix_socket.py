@@ -55,6 +55,7 @@ class SocketLink:
         finally:
             os.umask(before)
         listener.listen(_BACKLOG)
+        os.utime(self._path)  # who watches the directory saw it made before anybody listened
         self._acceptor = Acceptor(listener, self._take, "vukey-socket")
 
     def close(self) -> None:

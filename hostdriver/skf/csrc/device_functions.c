@@ -16,7 +16,7 @@ ULONG DEVAPI SKF_EnumDev(BOOL bPresent, LPSTR szNameList, ULONG *pulSize) {
     if (!pulSize) {
         return logged(__func__, SAR_INVALIDPARAMERR, started);
     }
-    ULONG status = find_keys(&found, &count);
+    ULONG status = list_keys(&found, &count);
     char *list = status ? NULL : malloc(count * NAME_ROOM + 1);
     if (!list) {
         free(found);

@@ -15,7 +15,7 @@ static struct card {
     char serial[SERIAL_SIZE + 1];
 } cache[MAX_CACHED];
 static size_t cached;
-static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t discovery_guard = PTHREAD_MUTEX_INITIALIZER;
 
 /* Whether the card is a key; one that another program has just now is taken for one, and asked again next time. */
 static bool ask_card(const char *name, char *serial, bool *for_good) {
@@ -52,20 +52,20 @@ static struct card *remembered(const struct reader_state *reader) {
 }
 
 static bool card_is_key(const struct reader_state *reader, char serial[SERIAL_SIZE + 1]) {
-    pthread_mutex_lock(&guard);
+    pthread_mutex_lock(&discovery_guard);
     struct card *card = remembered(reader), known = {0};
     bool fresh = card && card->event == reader->event;
     if (fresh) {
         known = *card;
     }
-    pthread_mutex_unlock(&guard);
+    pthread_mutex_unlock(&discovery_guard);
     if (fresh) {
         memcpy(serial, known.serial, SERIAL_SIZE + 1);
         return known.is_key;
     }
     bool for_good;
     bool is_key = ask_card(reader->name, serial, &for_good);
-    pthread_mutex_lock(&guard);
+    pthread_mutex_lock(&discovery_guard);
     card = remembered(reader);
     if (for_good && (card || cached < MAX_CACHED)) {
         card = card ? card : &cache[cached++];
@@ -74,7 +74,7 @@ static bool card_is_key(const struct reader_state *reader, char serial[SERIAL_SI
         card->event = reader->event;
         card->is_key = is_key;
     }
-    pthread_mutex_unlock(&guard);
+    pthread_mutex_unlock(&discovery_guard);
     return is_key;
 }
 

@@ -16,15 +16,22 @@ static struct device *devices;
 
 static void before_fork(void) {
     pthread_mutex_lock(&table);
+    pthread_mutex_lock(&events_guard);
+    pthread_mutex_lock(&discovery_guard);
 }
 
 static void after_fork_in_parent(void) {
+    pthread_mutex_unlock(&discovery_guard);
+    pthread_mutex_unlock(&events_guard);
     pthread_mutex_unlock(&table);
 }
 
 /* A child has no connection: the parent's answers would come to either of them. Its handles mean nothing. */
 static void after_fork_in_child(void) {
     pthread_mutex_init(&table, NULL);
+    pthread_mutex_init(&events_guard, NULL);
+    pthread_mutex_init(&discovery_guard, NULL);
+    events_forget();
     for (struct device *device = devices; device; device = device->next) {
         device->link->forget(device->link);
     }
@@ -260,13 +267,6 @@ struct device *device_connected(const char *name) {
     }
     pthread_mutex_unlock(&table);
     return device;
-}
-
-bool device_is_connected(const char *name) {
-    pthread_mutex_lock(&table);
-    bool there = connected(name);
-    pthread_mutex_unlock(&table);
-    return there;
 }
 
 void device_publish(struct device *device) {

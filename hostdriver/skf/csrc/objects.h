@@ -40,10 +40,10 @@ struct reader_state {
 ULONG pcsc_link_open(const char *reader, struct link **link);
 ULONG pcsc_readers(struct reader_state **readers, size_t *count);
 bool pcsc_has_card(const char *reader);
-/* Blocks until a reader or a card comes or goes, or pcsc_stop_waiting in another thread. */
+/* Blocks until a reader or a card comes or goes; the first time not at all: what changes afterwards ends the next. */
 struct pcsc_watch;
 struct pcsc_watch *pcsc_watch_open(void); /* NULL: no PC/SC here */
-bool pcsc_watch_wait(struct pcsc_watch *watch); /* false: stopped, or the service has gone */
+bool pcsc_watch_wait(struct pcsc_watch *watch); /* false: stopped from another thread, or the service has gone */
 void pcsc_watch_stop(struct pcsc_watch *watch);
 void pcsc_watch_close(struct pcsc_watch *watch);
 
@@ -101,7 +101,6 @@ bool object_is_closed(struct object *object); /* or one above it */
 void objects_close_named(enum kind kind, struct object *parent, const char *name); /* of any handle to the parent */
 bool is_last_of_its_name(struct object *object); /* no other handle of this program means the same thing */
 struct device *device_connected(const char *name); /* counts a reference; NULL: it is not */
-bool device_is_connected(const char *name);
 void device_publish(struct device *device);
 void device_release(struct device *device);
 
@@ -149,6 +148,9 @@ struct found {
     char name[NAME_ROOM];
 };
 ULONG find_keys(struct found **found, size_t *count); /* the caller frees */
+ULONG list_keys(struct found **list, size_t *count); /* the same, for SKF_EnumDev: SKF_WaitForDevEvent goes on from it */
+void events_forget(void); /* after a fork: nobody waits in the child */
+extern pthread_mutex_t events_guard, discovery_guard;
 
 /* Rest ------------------------------------------------------------------------------------------------------------ */
 

@@ -104,11 +104,14 @@ bool pcsc_has_card(const char *name) {
 struct pcsc_watch {
     const struct pcsc *pcsc;
     pcsc_long context;
+    char *names;
+    struct pcsc_reader readers[MAX_READERS + 1];
+    size_t count; /* 0: not looked yet; the last one stands for readers to come */
 };
 
 struct pcsc_watch *pcsc_watch_open(void) {
     const struct pcsc *pcsc = pcsc_library();
-    struct pcsc_watch *watch = pcsc ? malloc(sizeof *watch) : NULL;
+    struct pcsc_watch *watch = pcsc ? calloc(1, sizeof *watch) : NULL;
     if (watch && pcsc->establish(SCOPE_SYSTEM, NULL, NULL, &watch->context) != PCSC_OK) {
         free(watch);
         return NULL;
@@ -119,21 +122,32 @@ struct pcsc_watch *pcsc_watch_open(void) {
     return watch;
 }
 
-/* `known` is what the waiter saw last: a change between then and now ends the wait at once. */
-bool pcsc_watch_wait(struct pcsc_watch *watch) {
-    struct pcsc_reader readers[MAX_READERS + 1];
-    char *names = pcsc_reader_names(watch->pcsc, watch->context);
-    size_t count = fill(readers, names);
-    pcsc_long status = count ? watch->pcsc->status_change(watch->context, 0, readers, (pcsc_dword)count) : PCSC_OK;
+/* Notes the readers as they are now: the next wait ends with whatever changes from here on. */
+static bool note(struct pcsc_watch *watch) {
+    free(watch->names);
+    watch->names = pcsc_reader_names(watch->pcsc, watch->context);
+    size_t count = fill(watch->readers, watch->names);
+    pcsc_long status = PCSC_OK;
+    if (count) {
+        status = watch->pcsc->status_change(watch->context, 0, watch->readers, (pcsc_dword)count);
+    }
     for (size_t i = 0; i < count; i++) {
-        readers[i].known = readers[i].state & ~(pcsc_dword)STATE_CHANGED;
+        watch->readers[i].known = watch->readers[i].state & ~(pcsc_dword)STATE_CHANGED;
     }
-    readers[count] = (struct pcsc_reader){.name = NEW_READERS, .known = (pcsc_dword)count << 16};
-    if (status == PCSC_OK) {
-        status = watch->pcsc->status_change(watch->context, PCSC_FOR_EVER, readers, (pcsc_dword)count + 1);
-    }
-    free(names);
+    watch->readers[count] = (struct pcsc_reader){.name = NEW_READERS, .known = (pcsc_dword)count << 16};
+    watch->count = count + 1;
     return status == PCSC_OK;
+}
+
+bool pcsc_watch_wait(struct pcsc_watch *watch) {
+    if (watch->count) {
+        pcsc_long status = watch->pcsc->status_change(watch->context, PCSC_FOR_EVER, watch->readers,
+                                                      (pcsc_dword)watch->count);
+        if (status != PCSC_OK) {
+            return false;
+        }
+    }
+    return note(watch);
 }
 
 void pcsc_watch_stop(struct pcsc_watch *watch) {
@@ -142,5 +156,6 @@ void pcsc_watch_stop(struct pcsc_watch *watch) {
 
 void pcsc_watch_close(struct pcsc_watch *watch) {
     watch->pcsc->release(watch->context);
+    free(watch->names);
     free(watch);
 }
