@@ -14,7 +14,7 @@ from hostdriver.skf.application import Application
 from hostdriver.skf.container import Container
 from hostdriver.skf.device import FOREVER, Device, connect, device_names, device_state
 from hostdriver.skf.errors import FunctionMissingError, NotSkfError, SkfFailedError
-from hostdriver.skf.events import wait_for_event
+from hostdriver.skf.events import EventWatch
 from hostdriver.skf.habits import Habits, said
 from hostdriver.skf.library import Library
 from hostdriver.skf.session_key import Agreement, Digest, Mac, SessionKey
@@ -29,6 +29,7 @@ __all__ = [
     "Container",
     "Device",
     "Digest",
+    "EventWatch",
     "FunctionMissingError",
     "Habits",
     "Library",
@@ -42,7 +43,6 @@ __all__ = [
     "device_state",
     "list_tokens",
     "open_token",
-    "wait_for_event",
 ]
 
 

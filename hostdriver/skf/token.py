@@ -11,7 +11,7 @@ from hostdriver.errors import KeyNotFoundError, NotFoundError, NotSupportedError
 from hostdriver.skf import application, container
 from hostdriver.skf.device import Device
 from hostdriver.skf.errors import FunctionMissingError, SkfFailedError
-from hostdriver.skf.events import wait_for_event
+from hostdriver.skf.events import EventWatch
 from hostdriver.token import (
     ALGORITHMS,
     Algorithm,
@@ -193,6 +193,7 @@ class SkfToken(token.Token):
         self.device = device
         self._name = name
         self._applications: dict[str, SkfApplication] = {}
+        self._events = EventWatch(device.library)
         self._is_open = True
 
     @property
@@ -236,7 +237,7 @@ class SkfToken(token.Token):
 
     def wait_for_event(self, timeout: float | None = None) -> Event | None:
         """See `token.Token.wait_for_event`: of any key that the library reaches."""
-        happened = wait_for_event(self.device.library, timeout)
+        happened = self._events.wait(timeout)
         return happened[0] if happened else None
 
     def close(self) -> None:
@@ -244,6 +245,7 @@ class SkfToken(token.Token):
         if not self._is_open:
             return
         self._is_open = False
+        self._events.close()
         for opened in self._applications.values():
             opened.close()
         with suppress(VukeyError):

@@ -219,7 +219,8 @@ def test_a_key_comes_and_goes(other: SkfToken, maker: Path) -> None:
         threading.Thread(target=happen, args=(number,)).start()
         assert other.wait_for_event(30) is event
     assert other.wait_for_event(0.01) is None
-    assert not [thread for thread in threading.enumerate() if thread.name == "skf-event"]
+    other.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "skf-events"]
 
 
 # No SKF library

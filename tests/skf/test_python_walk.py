@@ -19,6 +19,7 @@ from hostdriver.skf import (
     Application,
     Container,
     Device,
+    EventWatch,
     Habits,
     Library,
     SessionKey,
@@ -29,6 +30,7 @@ from hostdriver.skf import (
     layouts,
 )
 from hostdriver.skf.functions import FUNCTIONS, OWN_FUNCTIONS
+from hostdriver.token import Event
 from protocols import sm2
 from protocols.digest_info import digest_info
 from protocols.gmt import (
@@ -46,7 +48,7 @@ from protocols.gmt import (
     WrappedRsaPair,
 )
 from protocols.gmt.ecc import AgreementKeys
-from tests.rig.cli import run_directory
+from tests.rig.cli import PATIENCE_S, run_directory
 from tests.rig.key import CERTIFICATE
 from tests.rig.messages import TRANSFER
 from tests.rig.skf import SkfKey, library, skf_key
@@ -272,6 +274,15 @@ class Walk:
         with pytest.raises(NotFoundError):
             self.application.file_info("note")
 
+    def events(self) -> None:
+        watch = EventWatch(self.library)
+        assert watch.wait(0.01) is None
+        self.key.pull_out()
+        assert watch.wait(PATIENCE_S) == (Event.UNPLUGGED, self.key.name)
+        with pytest.raises(KeyRemovedError):
+            self.device.random(1)
+        watch.close()
+
     def end(self) -> None:
         assert self.ecc.type() == ContainerType.ECC
         *random, high, low = self.device.transmit(bytes.fromhex("8050000008"))
@@ -290,9 +301,7 @@ class Walk:
         assert self.device.open_application("WALK").open_container("SM2").type() == ContainerType.ECC
         assert self.device.applications() == ["WALK"]
         self.device.delete_application("WALK")
-        self.key.pull_out()
-        with pytest.raises(KeyRemovedError):
-            self.device.random(1)
+        self.events()
         self.device.disconnect()
 
 
@@ -311,7 +320,6 @@ def test_walk(key: SkfKey) -> None:
     ):  # fmt: skip
         part()
     walk.outside.judge()
-    events = {"SKF_WaitForDevEvent", "SKF_CancelWaitForDevEvent"}
     activation = {"V_Activate", "V_GetActivation"}
-    assert set(FUNCTIONS) | set(OWN_FUNCTIONS) == walk.library.called | events | activation
+    assert set(FUNCTIONS) | set(OWN_FUNCTIONS) == walk.library.called | activation
     assert len(FUNCTIONS) == 78

@@ -100,7 +100,7 @@ ULONG DEVAPI SKF_RSASignData(HCONTAINER hContainer, BYTE *pbData, ULONG ulDataLe
     export_public(&call, SIGNATURE_PAIR, &key);
     require(&call, !key.is_sm2, SAR_KEYUSAGEERR);
     if (has_room(&call, key.size, pbSignature, pulSignLen)) {
-        require(&call, ulDataLen > 0 && ulDataLen + 11 <= key.size, SAR_INDATALENERR);
+        require(&call, ulDataLen > 0 && (size_t)ulDataLen + 11 <= key.size, SAR_INDATALENERR);
         put_container(&call);
         put(&call, pbData, ulDataLen);
         call_send(&call, RSA_SIGN_DATA, DIGEST_READY, 0, ALL);
