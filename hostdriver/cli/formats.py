@@ -51,7 +51,7 @@ FormatOption = Annotated[
 OutformOption = Annotated[
     Outform | None,
     typer.Option(
-        "--outform", case_sensitive=False, help=_("PEM (default) or DER, of what openssl could read too.")
+        "--outform", case_sensitive=False, help=_("How p7 and requests are written: PEM (default) or DER.")
     ),
 ]
 HashOption = Annotated[

@@ -10,7 +10,7 @@ from asn1crypto import core, x509
 from hostdriver import certificates
 from hostdriver.certificates import GARBAGE, Certificate
 from hostdriver.errors import AnswerError, VerificationFailedError
-from hostdriver.signed_data.algorithms import GM, HASH_CODES, Syntax, syntax_for
+from hostdriver.signed_data.algorithms import HASH_CODES, PKCS7, Syntax, syntax_for
 from hostdriver.signed_data.parsing import SignedData, SignedDataError, Signer
 from protocols.gmt import HashAlgorithm
 from protocols.hashing import digest_of
@@ -71,15 +71,14 @@ def _held(der: bytes) -> _Held:
 
 def _verify_signer(syntax: Syntax, signer: Signer, held: list[_Held], content: bytes) -> Certificate:
     certificate = _certificate_of(signer, held)
-    hash_code = HASH_CODES.get(signer.digest)
-    if hash_code is None or signer.algorithm not in syntax.signatures:
+    key, hash_code = certificate.public_key, HASH_CODES.get(signer.digest)
+    if hash_code is None or signer.algorithm not in syntax_for(key).signatures:
         raise SignedDataError(
-            N_("the signature's algorithms are none that a key signs with: {digest}, {algorithm}"),
+            N_("the signature's algorithms are none that such a key signs with: {digest}, {algorithm}"),
             digest=signer.digest,
             algorithm=signer.algorithm,
         )
-    key = certificate.public_key
-    fits = syntax_for(key) is syntax and (syntax is not GM or hash_code is HashAlgorithm.SM3)
+    fits = syntax_for(key) is PKCS7 or hash_code is HashAlgorithm.SM3
     signed = content if signer.attributes is None else signer.attributes
     fits = fits and (signer.attributes is None or _attributes_fit(syntax, signer, hash_code, content))
     if not (fits and certificates.verify(key, signed, signer.signature, hash_code)):

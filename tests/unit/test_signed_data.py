@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from hostdriver.signed_data import (
     sign,
     verify,
 )
+from hostdriver.signed_data.algorithms import PKCS7
 from hostdriver.token import Container, ContainerFacts, PublicKey
 from protocols.gmt import HashAlgorithm, KeyUse, SignInput
 from protocols.sm2 import Signature
@@ -245,13 +247,21 @@ def test_a_sample_without_its_certificate() -> None:
         verify(parse((VECTORS / "netca.der").read_bytes()))
 
 
-def test_an_rsa_signature_is_none_of_gm(rsa: Identity, sm2: Identity, message: Path) -> None:
-    """The name of the standard and the kind of key belong together."""
-    der = encode(rsa.der, signed_by_openssl(rsa, message), HashAlgorithm.SHA256, MESSAGE)
-    sample = parse(der)
-    other = parse(encode(sm2.der, signed_by_openssl(sm2, message), HashAlgorithm.SM3, MESSAGE))
-    with pytest.raises(SignedDataError):
-        verify(sample.__class__(other.syntax, sample.message, sample.certificates, sample.signers))
+def test_sm2_under_the_types_of_pkcs7(sm2: Identity, message: Path) -> None:
+    """As OpenSSL's heirs write it, who have no others."""
+    der = encode(sm2.der, signed_by_openssl(sm2, message), HashAlgorithm.SM3, MESSAGE)
+    assert verify(replace(parse(der), syntax=PKCS7))
+
+
+def test_algorithms_of_another_kind_of_key(rsa: Identity, sm2: Identity, message: Path) -> None:
+    signed = parse(encode(sm2.der, signed_by_openssl(sm2, message), HashAlgorithm.SM3, MESSAGE))
+    (signer,) = signed.signers
+    by_rsa = replace(signed, signers=(replace(signer, algorithm=PKCS7.signatures[0]),))
+    with pytest.raises(SignedDataError, match=r"1\.2\.840\.113549\.1\.1\.1"):
+        verify(by_rsa)
+    by_sha256 = replace(signed, signers=(replace(signer, digest="2.16.840.1.101.3.4.2.1"),))
+    with pytest.raises(VerificationFailedError):
+        verify(by_sha256)
 
 
 # What is no SignedData
