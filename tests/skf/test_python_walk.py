@@ -281,6 +281,9 @@ class Walk:
         assert watch.wait(PATIENCE_S) == (Event.UNPLUGGED, self.key.name)
         with pytest.raises(KeyRemovedError):
             self.device.random(1)
+        self.rig.wire.plug()
+        self.key.show()
+        assert watch.wait(PATIENCE_S) == (Event.PLUGGED, self.key.name)
         watch.close()
 
     def end(self) -> None:
