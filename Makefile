@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # Two for each core: hundreds of tests wait for pcscd, which looks for a card twice a second.
 JOBS   ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
-CORE   := setup.py protocols/sm2/build_core.py $(wildcard protocols/sm2/csrc/*)
+CORE   := setup.py protocols/sm2/build_core.py $(wildcard protocols/sm2/csrc/* hostdriver/skf/csrc/* hostdriver/skf/include/*)
 SKF    := hostdriver/skf/lib/libskf_vukey.so
 SKF_SOURCES := $(wildcard hostdriver/skf/csrc/*.c)
 SKF_CFLAGS := -std=c11 -O2 -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Wpedantic -Wshadow -Wconversion
@@ -76,4 +76,4 @@ glyphs: $(VENV)/dev.stamp  ## take the glyphs from Debian's unifont again
 	$(BIN)/python docs/generate_glyphs.py
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build dist *.egg-info protocols/sm2/*.so .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf $(VENV) build dist *.egg-info protocols/sm2/*.so hostdriver/skf/lib .pytest_cache .mypy_cache .ruff_cache .coverage*

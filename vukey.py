@@ -44,6 +44,7 @@ from hostdriver.cli import app as host_app
 from hostdriver.cli.common import JsonOption, TokenOption, open_session
 from hostdriver.cli.key import app as key_app
 from hostdriver.cli.measure import bench
+from hostdriver.cli.skf import app as skf_app
 from hostdriver.errors import Exit, HostError
 from hostdriver.gmt import GmtSession
 from hostdriver.transport.unix_socket import run_files
@@ -62,6 +63,7 @@ app = typer.Typer(
 )
 app.add_typer(host_app, name="host")
 app.add_typer(key_app, name="key")
+app.add_typer(skf_app, name="skf")
 app.add_typer(usb_app, name="usb")
 app.command(
     "bench", help=_("Measure how fast a key is, virtual or real: signatures, logins, random numbers.")

@@ -35,7 +35,7 @@ static struct event {
     ULONG what;
 } events[MAX_EVENTS]; /* the last ones, by their number modulo MAX_EVENTS */
 static uint64_t event_count;
-static uint64_t enumerated;      /* how many there were when the program listed the keys last */
+static uint64_t told;            /* how many a thread that has never waited before need not hear of */
 static struct pcsc_watch *watch; /* of the thread that asks PC/SC; NULL: there is none */
 static bool stopping;            /* it was told to end */
 static bool refused;             /* it ended by itself: PC/SC is not asked again before something changes */
@@ -137,7 +137,7 @@ static ULONG look(void) {
     free(known);
     known = found;
     known_count = count;
-    enumerated = looked ? enumerated : event_count;
+    told = looked ? told : event_count;
     looked = true;
     if (event_count > before) {
         wake_all();
@@ -157,7 +157,7 @@ ULONG list_keys(struct found **list, size_t *count) {
     if (*list) {
         memcpy(*list, known, known_count * sizeof **list);
         *count = known_count;
-        seen = enumerated = event_count;
+        seen = told = event_count;
         has_waited = true;
     }
     pthread_mutex_unlock(&events_guard);
@@ -169,7 +169,7 @@ static bool next_event(struct event *event) {
     pthread_mutex_lock(&events_guard);
     if (!has_waited) {
         has_waited = true;
-        seen = enumerated;
+        seen = told;
     }
     if (event_count - seen > MAX_EVENTS) {
         seen = event_count - MAX_EVENTS;
@@ -180,6 +180,13 @@ static bool next_event(struct event *event) {
     }
     pthread_mutex_unlock(&events_guard);
     return there;
+}
+
+static void is_told(void) {
+    pthread_mutex_lock(&events_guard);
+    seen++;
+    told = seen > told ? seen : told;
+    pthread_mutex_unlock(&events_guard);
 }
 
 /* Sleeping -------------------------------------------------------------------------------------------------------- */
@@ -240,7 +247,7 @@ static ULONG sleep_until_change(struct waiter *self, int notifier, struct pollfd
     return cancelled ? SAR_NOT_EVENTERR : SAR_OK;
 }
 
-static ULONG wait_once(struct waiter *self, struct event *event, bool *told) {
+static ULONG wait_once(struct waiter *self, struct event *event, bool *there) {
     struct pollfd polled[MAX_WATCHED + 2];
     int notifier = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (notifier < 0) {
@@ -252,8 +259,8 @@ static ULONG wait_once(struct waiter *self, struct event *event, bool *told) {
     start_watching();
     pthread_mutex_unlock(&events_guard);
     ULONG status = look();
-    *told = !status && next_event(event);
-    if (!status && !*told) {
+    *there = !status && next_event(event);
+    if (!status && !*there) {
         status = sleep_until_change(self, notifier, polled, watched);
     }
     for (size_t i = 0; i < watched; i++) {
@@ -293,13 +300,13 @@ static void leave(struct waiter *self) {
 
 static ULONG wait_for_event(struct event *event) {
     struct waiter self = {0};
-    bool told = false;
+    bool there = false;
     if (!enlist(&self)) {
         return SAR_MEMORYERR;
     }
     ULONG status = SAR_OK;
-    while (!status && !told) {
-        status = wait_once(&self, event, &told);
+    while (!status && !there) {
+        status = wait_once(&self, event, &there);
     }
     leave(&self);
     return status;
@@ -317,7 +324,7 @@ ULONG DEVAPI SKF_WaitForDevEvent(LPSTR szDevName, ULONG *pulDevNameLen, ULONG *p
     }
     if (!status) {
         *pulEvent = event.what;
-        seen++; /* with too small a buffer the event is told again */
+        is_told(); /* with too small a buffer it comes again */
     }
     return logged(__func__, status, started);
 }
