@@ -30,6 +30,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from hostdriver.gmt import GmtSession
+    from hostdriver.token import Token
     from vukey_testing.key import Key, KeyClock, KeyScreen
 
 TARGETS = ("inproc", "socket", "vpcd")
@@ -38,10 +39,12 @@ USB_TARGETS = ("gadget", "usbip", "usb")
 """Those that need root and a kernel with USB."""
 CORDLESS_TARGETS = ("serial", "ble")
 """Those that need nothing but packages: a line of their own, and a radio without waves."""
+LIBRARY_TARGETS = ("skf",)
+"""Those that need our library in C, and take no APDUs."""
 _FIXTURE = "vukey_target"
-_BETWEEN = re.compile(r",(?=inproc|socket|vpcd|gadget|usb|serial|ble|pcsc:)")
+_BETWEEN = re.compile(r",(?=inproc|socket|vpcd|gadget|usb|serial|ble|skf|pcsc:|pkcs11:)")
 """A reader's name may have commas."""
-_REAL = re.compile(r"(pcsc|serial|ble):.|usb:[0-9a-fA-F]{1,4}:[0-9a-fA-F]{1,4}(:.|$)")
+_REAL = re.compile(r"(pcsc|serial|ble|skf|pkcs11):.|usb:[0-9a-fA-F]{1,4}:[0-9a-fA-F]{1,4}(:.|$)")
 _MARKS = (
     "vukey(profile=ID, stage='blank'|'issued'|'ready', pin_tries=LEFT, pin_locked=True, activated=BOOL, "
     "initial_pin=BOOL, values={'confirm.timeout_s': 5}): the key that the test wants; the closest mark wins",
@@ -67,7 +70,8 @@ def _add_options(group: pytest.OptionGroup) -> None:
         "--token",
         dest="vukey_token",
         action="append",
-        metavar="inproc|socket|vpcd|gadget|usbip|usb|serial|ble|pcsc:READER|usb:VID:PID|serial:PATH|ble:SERIAL",
+        metavar="inproc|socket|vpcd|gadget|usbip|usb|serial|ble|skf|pcsc:READER|usb:VID:PID|serial:PATH|ble:SERIAL"
+        "|skf:LIBRARY|pkcs11:MODULE",
         help=_("how the tests reach the key: repeated or with commas; inproc by default"),
     )
     group.addoption(
@@ -75,7 +79,8 @@ def _add_options(group: pytest.OptionGroup) -> None:
         dest="vukey_serial",
         metavar="NUMBER",
         help=_(
-            "the key that pcsc:READER, usb:VID:PID, serial:PATH or ble:SERIAL must be; no other is touched"
+            "the key that pcsc:READER, usb:VID:PID, serial:PATH, ble:SERIAL, skf:LIBRARY or pkcs11:MODULE must be; "
+            "no other is touched"
         ),
     )
     group.addoption(
@@ -120,12 +125,13 @@ def targets(config: pytest.Config, default: tuple[str, ...] = TARGETS[:1]) -> tu
     given = [name for option in config.getoption("vukey_token") or default for name in _BETWEEN.split(option)]
     for name in given:
         is_real = bool(_REAL.match(name))
-        if name not in TARGETS + USB_TARGETS + CORDLESS_TARGETS and not is_real:
+        if name not in TARGETS + USB_TARGETS + CORDLESS_TARGETS + LIBRARY_TARGETS and not is_real:
             raise _usage_error(
                 SetupError(
                     N_(
-                        "--token {name}: expected inproc, socket, vpcd, gadget, usbip, usb, serial, ble, "
-                        "pcsc:READER, usb:VID:PID[:SERIAL], serial:PATH or ble:SERIAL[@ADAPTER]"
+                        "--token {name}: expected inproc, socket, vpcd, gadget, usbip, usb, serial, ble, skf, "
+                        "pcsc:READER, usb:VID:PID[:SERIAL], serial:PATH, ble:SERIAL[@ADAPTER], "
+                        "skf:LIBRARY[:DEVICE] or pkcs11:MODULE[:LABEL]"
                     ),
                     name=name,
                 )
@@ -259,6 +265,13 @@ def type_code(key: Key) -> Callable[..., None]:
 def clock(key: Key) -> KeyClock:
     """The key's time: ``clock.advance("59s")``."""
     return key.clock
+
+
+@pytest.fixture
+def token(key: Key) -> Iterator[Token]:
+    """The key by whatever way the target names, APDUs or a library."""
+    with key.open_token() as token:
+        yield token
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from vukey_testing.emulated import EmulatedKey
 from vukey_testing.errors import SetupError, skip
 from vukey_testing.golden import goldens
 from vukey_testing.key import Key
+from vukey_testing.library_keys import LibraryKey, is_library, open_library
 from vukey_testing.real import RealKey, RealOptions, alone_with, check_identity
 from vukey_testing.states import PROFILE, Wanted, made, wanted
 from vukey_testing.targets import Reader, Wire
@@ -89,7 +90,8 @@ def key_for(item: pytest.Item, target: str, wanted: Wanted, number: int) -> Iter
         skip(N_("there is one real key, and the test wants more"))
     options = real_options(item.config, target)
     with alone_with(options.serial, options.run) as lock, closing(options.new_operator()) as operator:
-        real = RealKey(options, wanted, tries_of(item), lock, operator)
+        kind = LibraryKey if is_library(target) else RealKey
+        real = kind(options, wanted, tries_of(item), lock, operator)
         key = Key(real, lambda: goldens(item, real.profile))
         with closing(key):
             yield key
@@ -101,7 +103,7 @@ def check_target(config: pytest.Config, target: str) -> None:
     :raises SetupError: it is not.
     """
     if _is_real(target):
-        check_identity(real_options(config, target))
+        check_identity(real_options(config, target), open_library if is_library(target) else RealOptions.open)
     elif target == "vpcd":
         _slots(config)
 

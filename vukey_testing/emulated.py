@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from emulator.control.keycontrol import KeyControl
 from emulator.hardware.clock import ManualClock
 from emulator.sharing import SharedKey
+from hostdriver.apdu_token import ApduToken
+from hostdriver.gmt import GmtSession
+from hostdriver.token import Token
+from hostdriver.tokens import open_token
 from hostdriver.transport import Transport
+from protocols.dialect import dialect_named
 from vukey_testing.operators import DeviceOperator
 from vukey_testing.recorder import LogRecorder
 from vukey_testing.states import Made
@@ -17,7 +22,7 @@ from vukey_testing.targets import Wire
 class EmulatedKey:
     """A copy of a key that was made once.
 
-    :param target: inproc, socket, vpcd, gadget, usbip, usb or serial.
+    :param target: inproc, socket, vpcd, gadget, usbip, usb, serial, ble or skf.
     :param wire: what plugs it in there.
     """
 
@@ -63,6 +68,12 @@ class EmulatedKey:
     def open(self) -> Transport:
         """A way to it."""
         return self._wire.open()
+
+    def open_token(self) -> Token:
+        """The key as a `Token`: by our SKF library on the target `skf`, else over APDUs."""
+        if self.target == "skf":
+            return open_token(self.token)
+        return ApduToken(GmtSession(self.open(), dialect_named(self.profile.dialect)))
 
     def close(self) -> None:
         """The end of the test."""

@@ -15,6 +15,7 @@ from emulator.hardware.display import Geometry, Screen, rows_of
 from emulator.hardware.frame import Frame, draw_screen
 from emulator.profiles import Profile
 from hostdriver.gmt import GmtSession
+from hostdriver.token import Token
 from hostdriver.transport import Transport
 from protocols.dialect import dialect_named
 from protocols.duration import seconds_of
@@ -23,6 +24,7 @@ from vukey_testing.calls import PATIENCE_S, Calls
 from vukey_testing.emulated import EmulatedKey
 from vukey_testing.errors import skip
 from vukey_testing.golden_files import Goldens
+from vukey_testing.library_keys import LibraryKey
 from vukey_testing.operators import Operator, RealHands
 from vukey_testing.real import RealKey
 from vukey_testing.recorder import Recorder
@@ -114,13 +116,14 @@ class KeyClock:
 class Key:
     """The fixture `key`.
 
-    ``target`` is inproc, socket, vpcd, gadget, usbip or usb, or pcsc or usb of a real key; ``device`` the emulated
+    ``target`` is inproc, socket, vpcd, gadget, usbip, usb, serial, ble or skf, or pcsc, usb, serial, ble, skf or pkcs11
+    of a real key; ``device`` the emulated
     device behind it, None of a real key;
     ``certificates``, ``exchange_certificates`` (the other half of a double certificate; DER, by container) and
     ``activation_code`` what the bank knows of it.
     """
 
-    def __init__(self, side: EmulatedKey | RealKey, goldens: Callable[[], Goldens]) -> None:
+    def __init__(self, side: EmulatedKey | RealKey | LibraryKey, goldens: Callable[[], Goldens]) -> None:
         self._side = side
         self.target = side.target
         self.serial = side.serial
@@ -143,7 +146,7 @@ class Key:
 
     @property
     def token(self) -> str:
-        """What a program under test takes to reach the key: ``socket:/path``, ``pcsc:READER`` or ``usb:…``."""
+        """What a program under test takes to reach the key: ``socket:/path``, ``pcsc:READER``, ``usb:…`` and so on."""
         return self._side.token
 
     @property
@@ -166,6 +169,10 @@ class Key:
     def open(self) -> Transport:
         """A way to the key, ours to close."""
         return self._side.open()
+
+    def open_token(self) -> Token:
+        """The key as a `hostdriver.token.Token`, ours to close: over APDUs, or by the library that the target names."""
+        return self._side.open_token()
 
     def session(self) -> GmtSession:
         """A GM/T 0017 session with the key, ours to close."""

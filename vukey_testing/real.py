@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from emulator.control.journal import ApduRecord
 from emulator.issuer.personalise import UNFINISHED, Stage, issue
 from emulator.profiles import Profile
 from emulator.running import load_model
+from hostdriver.apdu_token import ApduToken
 from hostdriver.control import KeyApi
 from hostdriver.errors import HostError, KeyBusyError, NoKeyError
 from hostdriver.gmt import GmtSession
 from hostdriver.printable import printable
+from hostdriver.token import Token
 from hostdriver.transport import Transport
 from hostdriver.transport.unix_socket import run_files
 from protocols.dialect import dialect_named
@@ -115,6 +118,14 @@ class RealOptions:
             )  # fmt: skip
 
 
+class Closable(Protocol):
+    """A way to a key."""
+
+    def close(self) -> None:
+        """Leave the key."""
+        ...
+
+
 class Secret(str):
     """A real key's PIN: a report that shows a call's arguments does not show it."""
 
@@ -124,11 +135,13 @@ class Secret(str):
         return "<PIN>"
 
 
-class RealKey:
-    """The real key in the hands of one test.
+class HeldKey:
+    """A real key in the hands of one test, by whatever way.
 
     :param tries: how many the test may spend.
     """
+
+    device = None
 
     def __init__(
         self, options: RealOptions, wanted: Wanted, tries: int, lock: Lock, operator: Operator
@@ -139,22 +152,16 @@ class RealKey:
         self._lock = lock
         self.profile = options.profile
         self.operator = operator
-        self._dialect = dialect_named(self.profile.dialect)
         self._pin = None if lock.has_refused("PIN") else options.user_pin
         self._allowance = Allowance(
             tries, self.profile.application, self._pin, options.may_wipe, lambda: lock.note_refused("PIN")
         )
-        self._guards: list[Guard] = []
         self.recorder = SeenRecorder(self.operator, self._records)
         self.certificates: Mapping[str, bytes] = {}
         self.exchange_certificates: Mapping[str, bytes] = {}
         self.activation_code: str | None = None
         self.plugged = True
-        self._place = options.place
-        self.token = self._place.token()
-        self._left = self._prepare()
-
-    device = None
+        self._left: int | None = None
 
     @property
     def serial(self) -> str:
@@ -172,6 +179,58 @@ class RealKey:
         if self._pin is None:
             skip(N_("the PIN of the real key was not handed over: --vukey-pin-file, or VUKEY_PIN"))
         return Secret(self._pin)
+
+    def _records(self) -> list[ApduRecord]:
+        """The APDUs that the test has sent."""
+        return []
+
+    def _refuse_other_models(self) -> None:
+        """Skip a test that wants another."""
+        if self.wanted.profile.id != self.profile.id or self.wanted.values:
+            skip(N_("the test wants another model than the real key is, or changed values"))
+
+    def _keep(self, left: int | None) -> None:
+        """Remember the tries left; a test skips that could spend the last."""
+        self._left = left
+        if left is not None and left <= self._allowance.tries and self.wanted.pin_left is None:
+            skip(
+                N_("only {left} tries are left on the real key, and the test may spend {tries}"),
+                left=left, tries=self._allowance.tries,
+            )  # fmt: skip
+
+    def _check_pin(self) -> None:
+        """At the end of the test.
+
+        :raises GuardError: the PIN is another.
+        """
+        if self._allowance.user_pin not in (self._pin, None):
+            self._lock.note_refused("PIN")
+            raise GuardError(N_("the test has changed the real key's PIN and not changed it back"))
+
+    def _check_tries(self, left: int | None) -> None:
+        """At the end of the test.
+
+        :raises GuardError: there are fewer tries left than there may be.
+        """
+        if left is not None and self._left is not None and left < self._left - self._allowance.tries:
+            raise GuardError(
+                N_("the test or its programs spent {spent} tries of the real key's PIN; {allowed} were allowed"),
+                spent=self._left - left, allowed=self._allowance.tries,
+            )  # fmt: skip
+
+
+class RealKey(HeldKey):
+    """A real key that takes our APDUs."""
+
+    def __init__(
+        self, options: RealOptions, wanted: Wanted, tries: int, lock: Lock, operator: Operator
+    ) -> None:
+        super().__init__(options, wanted, tries, lock, operator)
+        self._dialect = dialect_named(self.profile.dialect)
+        self._guards: list[Guard] = []
+        self._place = options.place
+        self.token = self._place.token()
+        self._prepare()
 
     def plug(self) -> None:
         """Have it plugged in."""
@@ -200,6 +259,10 @@ class RealKey:
         self._guards.append(Guard(way, self._dialect, self._allowance, self._options.identify))
         return self._guards[-1]
 
+    def open_token(self) -> Token:
+        """The key as a `Token`, over a guarded way."""
+        return ApduToken(GmtSession(self.open(), self._dialect))
+
     def close(self) -> None:
         """The end of the test: plugged in as before, and no try gone that was not allowed.
 
@@ -208,16 +271,9 @@ class RealKey:
         for guard in self._guards:
             guard.close()
         self.plug()
-        if self._allowance.user_pin not in (self._pin, None):
-            self._lock.note_refused("PIN")
-            raise GuardError(N_("the test has changed the real key's PIN and not changed it back"))
+        self._check_pin()
         with self._session() as session:
-            left = self._tries_left(session)
-        if left is not None and self._left is not None and left < self._left - self._allowance.tries:
-            raise GuardError(
-                N_("the test or its programs spent {spent} tries of the real key's PIN; {allowed} were allowed"),
-                spent=self._left - left, allowed=self._allowance.tries,
-            )  # fmt: skip
+            self._check_tries(self._tries_left(session))
 
     def _session(self) -> GmtSession:
         return GmtSession(self._options.open(), self._dialect)
@@ -225,11 +281,10 @@ class RealKey:
     def _records(self) -> list[ApduRecord]:
         return [record for guard in self._guards for record in guard.records]
 
-    def _prepare(self) -> int | None:
-        """See that the key is as the test wants it; the tries left."""
+    def _prepare(self) -> None:
+        """See that the key is as the test wants it."""
         wanted = self.wanted
-        if wanted.profile.id != self.profile.id or wanted.values:
-            skip(N_("the test wants another model than the real key is, or changed values"))
+        self._refuse_other_models()
         with self._session() as session:
             why = self._differs(session)
             if why and self._options.may_wipe and wanted.pin_left is None:
@@ -240,12 +295,7 @@ class RealKey:
             self.certificates = self._read_certificates(session, KeyUse.SIGN)
             self.exchange_certificates = self._read_certificates(session, KeyUse.EXCHANGE)
             left = self._tries_left(session)
-        if left is not None and left <= self._allowance.tries and wanted.pin_left is None:
-            skip(
-                N_("only {left} tries are left on the real key, and the test may spend {tries}"),
-                left=left, tries=self._allowance.tries,
-            )  # fmt: skip
-        return left
+        self._keep(left)
 
     def _differs(self, session: GmtSession) -> str:
         """What the test wants and the key is not, as a reason to skip; empty when it is as wanted."""
@@ -359,15 +409,16 @@ def alone_with(serial: str, run: str) -> Iterator[Lock]:
         os.close(descriptor)
 
 
-def check_identity(options: RealOptions) -> None:
+def check_identity(options: RealOptions, way: Callable[[RealOptions], Closable]) -> None:
     """Before any test: is the key there, and the one that was named?
 
-    :raises SetupError: no; nothing but GetDevInfo was sent.
+    :param way: opens it, once it has said that it is the one.
+    :raises SetupError: no; the key was asked for nothing but its number.
     """
     with alone_with(options.serial, options.run):
         try:
             options.new_operator().close()
-            options.open().close()
+            way(options).close()
         except SetupError:
             raise
         except VukeyError as error:

@@ -9,6 +9,7 @@ from emulator.sharing import SharedKey
 from hostdriver.errors import HostError, MissingComponentError
 from protocols.i18n import N_
 from vukey_testing.errors import skip
+from vukey_testing.library_targets import SkfLibrary
 from vukey_testing.serial_targets import SerialLine
 from vukey_testing.targets import InProcess, NoReaderError, UnixSocket, Wire
 
@@ -24,6 +25,8 @@ def wire_of(target: str) -> Callable[[SharedKey], Wire]:
         return UnixSocket
     if target == "serial":
         return SerialLine
+    if target == "skf":
+        return SkfLibrary
     if target == "ble":
         return _bluetooth()
     try:

@@ -87,10 +87,23 @@ def _asked(library: Library, name: str) -> TokenInfo:
         return TokenInfo(_spec(library, name), "", "", "", "", "", "")
 
 
+def _knows(library: Library, name: str) -> bool:
+    try:
+        connect(library, name).disconnect()
+    except HostError:
+        return False
+    return True
+
+
 def _chosen(library: Library, wanted: str) -> str:
-    """The wanted device, a part of whose name will do; else the only one."""
+    """The wanted device, a part of whose name will do; else the only one.
+
+    A library may know names that it does not list: ours takes ``socket:/path``.
+    """
     names = device_names(library)
     fitting = [name for name in names if name == wanted] or [name for name in names if wanted in name]
+    if not fitting and wanted and _knows(library, wanted):
+        return wanted
     if not fitting:
         raise NoKeyError(
             N_("{library} finds no key “{name}”; see: vukey host list --token skf:{library}")

@@ -108,8 +108,8 @@ def test_without_pcscd_the_tests_skip_and_say_why(suite: Suite) -> None:
 
 
 EXPECTED = (
-    "inproc, socket, vpcd, gadget, usbip, usb, serial, ble, pcsc:READER, usb:VID:PID[:SERIAL], serial:PATH or "
-    "ble:SERIAL[@ADAPTER]"
+    "inproc, socket, vpcd, gadget, usbip, usb, serial, ble, skf, pcsc:READER, usb:VID:PID[:SERIAL], serial:PATH, "
+    "ble:SERIAL[@ADAPTER], skf:LIBRARY[:DEVICE] or pkcs11:MODULE[:LABEL]"
 )
 
 
