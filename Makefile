@@ -67,6 +67,7 @@ messages: $(VENV)/dev.stamp  ## collect the messages and compile the catalogues
 
 docs: $(VENV)/dev.stamp  ## write the generated pages and pictures of docs/ again
 	$(BIN)/python docs/generate_commands.py
+	$(BIN)/python docs/generate_errors.py
 	$(BIN)/python -m docs.take_screenshots
 
 disc: $(VENV)/dev.stamp  ## make the disc of CD-ROM keys again (needs xorriso)
