@@ -51,9 +51,10 @@ test: packages $(VENV)/dev.stamp  ## every test but the slow counts; as root it 
 test-full: packages $(VENV)/dev.stamp  ## the slow counts too
 	$(PYTEST) -n $(JOBS)
 
-bench: packages $(VENV)/dev.stamp  ## speed, as ratios within one run
+bench: packages $(VENV)/dev.stamp $(SKF)  ## speed, as ratios within one run
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench sm2
+	$(BIN)/python -m bench skf
 	$(BIN)/python -m bench ble
 
 bench-usb: packages $(VENV)/dev.stamp  ## the key on USB beside a bare responder, in a virtual machine

@@ -1,4 +1,4 @@
-"""``python -m bench [floors|sm2|speculos|usb|ble] [--json]``: the comparisons of one kind, as a table or as JSON."""
+"""``python -m bench [floors|sm2|skf|speculos|usb|ble] [--json]``: the comparisons of one kind, as table or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import beside_speculos, machine, peers, sm2_core, speculos, suites, tables, usb
+from bench import beside_speculos, machine, peers, skf, sm2_core, speculos, suites, tables, usb
 from bench.ratios import Result, UnavailableError
 from bench.speculos import Speculos
 from protocols import sm2
@@ -39,6 +39,8 @@ def main() -> None:
         _floors(arguments.json)
     elif arguments.beside == "sm2":
         _sm2(arguments.json)
+    elif arguments.beside == "skf":
+        _skf(arguments.json)
     elif arguments.beside == "usb":
         _usb(arguments.json)
     elif arguments.beside == "ble":
@@ -52,9 +54,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "beside",
         nargs="?",
-        choices=("floors", "sm2", "speculos", "usb", "ble"),
+        choices=("floors", "sm2", "skf", "speculos", "usb", "ble"),
         default="floors",
         help="the key beside what no key can leave out; SM2 beside OpenSSL, PyPI and its own fallbacks; "
+        "calls through libskf beside the bare socket, SoftHSM2 and OpenSSL; "
         "the control API beside that of Speculos from PyPI; the key on USB, in a guest's kernel; "
         "or by Bluetooth and on a serial line, in one process",
     )
@@ -99,6 +102,21 @@ def _sm2(as_json: bool) -> None:
     features = " ".join(ours.features) or "no features of the processor"
     caption = f"{ours.name}: {features}; {machine.processor()}; {', '.join(beside)}"
     tables.print_sm2(results, first_use, caption)
+
+
+def _skf(as_json: bool) -> None:
+    machine.pin_to_one_core()
+    try:
+        with skf.bench() as bench:
+            results = measured(bench.suites, as_json)
+    except UnavailableError as error:
+        _say_skipped(error)
+        return
+    beside = list(filter(None, (peers.openssl_version(), skf.softhsm_version())))
+    if as_json:
+        _print_json(results, processor=machine.processor(), peers=beside)
+    else:
+        tables.print_skf(results, f"{machine.processor()}; {', '.join(beside)}")
 
 
 def _usb(as_json: bool) -> None:

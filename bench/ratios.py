@@ -44,7 +44,11 @@ def compare(
     """The key's operation beside its floor's, in runs of about `seconds` each."""
     counts = _calibrate(key, seconds), _calibrate(floor, seconds)
     return compare_times(
-        name, lambda: _time(key, counts[0]), lambda: _time(floor, counts[1]), target=target, rounds=rounds
+        name,
+        lambda: seconds_each(key, counts[0]),
+        lambda: seconds_each(floor, counts[1]),
+        target=target,
+        rounds=rounds,
     )
 
 
@@ -72,7 +76,7 @@ def _calibrate(operation: Callable[[], object], seconds: float) -> int:
     return max(done, 1)
 
 
-def _time(operation: Callable[[], object], count: int) -> float:
+def seconds_each(operation: Callable[[], object], count: int) -> float:
     """Seconds for one, of so many in a row."""
     begun = time.perf_counter()
     for _ in range(count):

@@ -35,6 +35,13 @@ def print_sm2(results: Sequence[Result], first_use: float, caption: str) -> None
     Console().print(table)
 
 
+def print_skf(results: Sequence[Result], caption: str) -> None:
+    """Calls and signatures through libskf beside others; the caption says where and with what."""
+    table = _comparisons(results, "libskf /s", "beside /s")
+    table.caption, table.caption_justify = caption, "left"
+    Console().print(table)
+
+
 def print_beside_speculos(results: Sequence[Result], footprint: Footprint, peer: str) -> None:
     """The key's control API beside that of Speculos."""
     table = Table("medians, interleaved", "key", peer, "ratio")
