@@ -22,7 +22,7 @@ from protocols.sw import SW
 class ModuleError(HostError):
     """A file is no PKCS#11 module, or cannot be loaded."""
 
-    exit_code = Exit.MISSING_COMPONENT
+    exit_code = Exit.USAGE
 
 
 class CryptokiError(HostError):
