@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,9 @@ from tests.rig.pcscd import POLL_SECONDS, READY_SECONDS
 UNDER = (sys.executable, "-m", "tests.vm.stack")
 """Before a command: run it with the buses and pcscd."""
 MODULES = ("dummy_hcd", "libcomposite", "usb_f_fs", "vhci_hcd")
+
+THREAD = "at the end, thread"
+"""Begins, in pcscd's log, what is told of one of its threads when it is stopped: its system call and kernel stack."""
 
 _MARK = "vukey-tests: from here on"
 _PULLED_OUT = re.compile(r"\[ *\d+\.\d+\] vhci_hcd: sendmsg failed!, ret=-32 for \d+")
@@ -85,10 +88,20 @@ class UsbPcscd:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._log:
+            self._note_threads(self._log)
         self._daemon.terminate()
         if not self._wait(READY_SECONDS):
             self._daemon.kill()
             self._daemon.wait()
+
+    def _note_threads(self, log: Path) -> None:
+        """Where each of its threads is, for when it has stopped making readers."""
+        with log.open("a") as lines, suppress(OSError):  # a thread may end meanwhile
+            for thread in sorted(Path(f"/proc/{self._daemon.pid}/task").iterdir()):
+                lines.write(
+                    f"{THREAD} {thread.name}: {(thread / 'syscall').read_text()}{(thread / 'stack').read_text()}"
+                )
 
     def _is_ready(self) -> bool:
         return any(line.endswith(_LISTENS) for line in Path("/proc/net/unix").read_text().splitlines())

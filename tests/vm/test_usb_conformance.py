@@ -6,14 +6,13 @@ our own. The target `usbip`, whose two halves they have, is left for whoever ask
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import warnings
 
 import pytest
 
 from tests.vm.guest import PROCESSORS, Guest
 from tests.vm.remote import reports
-from tests.vm.stack import UNDER
+from tests.vm.stack import THREAD, UNDER
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 
@@ -27,30 +26,64 @@ LAST_WORDS = 10_000
 """Characters of it that a failure quotes."""
 AT_LEAST = 600
 """Tests that are there, so that none at all is no success."""
+NO_READER = "pcscd makes no reader of the USB key"
 
 
-@pytest.fixture(scope="module")
-def fresh_guest(_place: Guest) -> Iterator[Guest]:
-    """A guest with nothing of other tests in it: once, on a busy machine, pcscd made no more readers in the common one
-    after some 250 keys of this suite, and nobody has seen why. What it says is in the failure.
+class Run:
+    """The suite in a guest of its own, up to the first test that fails.
+
+    ``passed`` names what passed, ``failed`` has the reason of what did not.
     """
-    with Guest(processors=PROCESSORS) as fresh:
-        yield fresh
 
+    def __init__(self, config: pytest.Config, target: str, left_out: set[str]) -> None:
+        self.passed: set[str] = set()
+        self.failed: dict[str, str] = {}
+        arguments = ["tests/conformance", "--token", target, *(f"--deselect={name}" for name in left_out)]
+        workers = ["-p", "xdist.plugin", "-n", str(WORKERS), "--maxfail=1"]
+        under = [*UNDER, *(["--no-pcscd"] if target == "usb" else ["--log", PCSCD_LOG])]
+        with Guest(processors=PROCESSORS) as guest:
+            for report in reports(guest, config, [*arguments, *workers], timeout=SECONDS, under=under):
+                self._note(report)
+            self.evidence = _evidence(guest) if self.failed else ""
 
-@pytest.mark.parametrize("target", ["gadget", "usb"])
-@pytest.mark.usefixtures("guest")
-def test_conformance(fresh_guest: Guest, request: pytest.FixtureRequest, target: str) -> None:
-    arguments = ["tests/conformance", "--token", target, "-p", "xdist.plugin", "-n", str(WORKERS)]
-    under = [*UNDER, *(["--no-pcscd"] if target == "usb" else ["--log", PCSCD_LOG])]
-    ended: Counter[str] = Counter()
-    bad = []
-    for report in reports(fresh_guest, request.config, arguments, timeout=SECONDS, under=under):
-        if report.when == "call" or not report.passed:
-            ended[report.outcome] += 1
+    @property
+    def only_lacks_readers(self) -> bool:
+        """Whether nothing failed but that pcscd made no reader."""
+        return bool(self.failed) and all(NO_READER in reason for reason in self.failed.values())
+
+    @property
+    def story(self) -> str:
+        """What failed, and what can be known of it."""
+        reasons = [f"{name}: {reason}" for name, reason in self.failed.items()]
+        return "\n\n".join([*reasons, self.evidence])
+
+    def _note(self, report: pytest.TestReport) -> None:
         if report.failed or (report.skipped and LEFT_OUT not in str(report.longrepr)):
-            bad.append(f"{report.nodeid} ({report.when}): {report.longreprtext or report.longrepr}")
-    if bad:
-        said = fresh_guest.run(["tail", "-c", str(LAST_WORDS), PCSCD_LOG]).output
-        pytest.fail("\n\n".join([*bad, said]))
-    assert ended["passed"] >= AT_LEAST
+            self.failed[report.nodeid] = f"({report.when}) {report.longreprtext or report.longrepr}"
+            self.passed.discard(report.nodeid)
+        elif report.passed and report.when == "call":
+            self.passed.add(report.nodeid)
+
+
+def _evidence(guest: Guest) -> str:
+    """What pcscd's threads were at, the bus, and the last words of the kernel and of pcscd."""
+    threads = guest.run(["grep", "-A", "30", THREAD, PCSCD_LOG])
+    rest = guest.run(f"lsusb; free -m; dmesg | tail -50; tail -c {LAST_WORDS} {PCSCD_LOG}")
+    return threads.output + rest.output
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+@pytest.mark.usefixtures("guest")
+@pytest.mark.parametrize("target", ["gadget", "usb"])
+def test_conformance(request: pytest.FixtureRequest, target: str) -> None:
+    """Twice, on busy machines, pcscd made no more readers after hundreds of keys, and nobody has seen why: what it
+    leaves undone then is done in another guest, and the story told as a warning.
+    """
+    run = Run(request.config, target, set())
+    passed = run.passed
+    if run.only_lacks_readers:
+        warnings.warn(run.story, stacklevel=1)
+        run = Run(request.config, target, passed)
+        passed |= run.passed
+    assert not run.failed, run.story
+    assert len(passed) >= AT_LEAST
