@@ -108,12 +108,12 @@ ULONG DEVAPI SKF_OpenApplication(DEVHANDLE hDev, LPSTR szAppName, HAPPLICATION *
 ULONG DEVAPI SKF_CloseApplication(HAPPLICATION hApplication) {
     struct call call;
     call_begin(&call, __func__, hApplication, APPLICATION);
-    if (!call.status) {
-        if (is_last_of_its_name(call.object)) {
-            put_app(&call);
-            call_send(&call, CLOSE_APPLICATION, 0, 0, 0);
-        }
-        object_close(call.object);
+    if (!call.status && is_last_of_its_name(call.object)) {
+        put_app(&call);
+        call_send(&call, CLOSE_APPLICATION, 0, 0, 0);
+    }
+    if (call.object) {
+        object_close(call.object); /* whatever the key says: it may have gone */
     }
     return call_end(&call);
 }

@@ -234,15 +234,17 @@ static bool revive(struct call *call, struct command *command, bool in_parameter
 
 static ULONG send(struct call *call, struct command command, uint16_t ins, bool in_parameters) {
     struct answer answer = {0};
-    drop_answer(call);
     if (!call->status && !ins_of(dialect_of(call), ins, &command.ins)) {
         call_fail(call, SAR_NOTSUPPORTYETERR);
     }
-    if (!call->status) {
-        command.data = call->data;
-        command.size = call->size;
-        call_fail(call, device_exchange(call->device, &command, &answer));
+    if (call->status) {
+        drop_data(call);
+        return call->status; /* what the last command answered stays */
     }
+    drop_answer(call);
+    command.data = call->data;
+    command.size = call->size;
+    call_fail(call, device_exchange(call->device, &command, &answer));
     bool addressed = in_parameters || call->app_at != (size_t)NOWHERE;
     if (!call->status && answer.sw == 0x6A82 && addressed && revive(call, &command, in_parameters)) {
         answer_free(&answer);

@@ -82,12 +82,12 @@ ULONG DEVAPI SKF_DeleteContainer(HAPPLICATION hApplication, LPSTR szContainerNam
 ULONG DEVAPI SKF_CloseContainer(HCONTAINER hContainer) {
     struct call call;
     call_begin(&call, __func__, hContainer, CONTAINER);
-    if (!call.status) {
-        if (is_last_of_its_name(call.object)) {
-            put_container(&call);
-            call_send(&call, CLOSE_CONTAINER, 0, 0, 0);
-        }
-        object_close(call.object);
+    if (!call.status && is_last_of_its_name(call.object)) {
+        put_container(&call);
+        call_send(&call, CLOSE_CONTAINER, 0, 0, 0);
+    }
+    if (call.object) {
+        object_close(call.object); /* whatever the key says: it may have gone */
     }
     return call_end(&call);
 }
