@@ -17,6 +17,8 @@ from protocols.i18n import N_
 
 MAX_SIZE = 0x100000
 """The longest SignedData that is read, in bytes of DER (assumed: a key takes messages of a few kilobytes)."""
+_MAX_AROUND = 0x10000
+"""The same without the message. asn1crypto needs time that grows with the square of an object identifier."""
 _MAX_SIGNERS = 8
 _MAX_CERTIFICATES = 64
 
@@ -94,16 +96,19 @@ def _unwrapped(raw: bytes) -> bytes:
 
 def _read(der: bytes) -> SignedData:
     outer = ContentInfo.load(der, strict=True)
-    syntax = SYNTAXES[outer["content_type"].dotted]
     signed = outer["content"]
+    content = signed["content"]["content"]
+    message = None if isinstance(content, core.Void) else bytes(content)
+    if len(der) - len(message or b"") > _MAX_AROUND:
+        raise ValueError
+    syntax = SYNTAXES[outer["content_type"].dotted]
     if not 0 < len(signed["signer_infos"]) <= _MAX_SIGNERS or len(signed["certificates"]) > _MAX_CERTIFICATES:
         raise ValueError
     if signed["content"]["content_type"].dotted != syntax.data:
         raise ValueError
-    message = signed["content"]["content"]
     return SignedData(
         syntax,
-        None if isinstance(message, core.Void) else bytes(message),
+        message,
         tuple(_certificate(choice) for choice in signed["certificates"]),
         tuple(_signer(signer) for signer in signed["signer_infos"]),
     )

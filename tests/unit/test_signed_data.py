@@ -266,7 +266,28 @@ def test_algorithms_of_another_kind_of_key(rsa: Identity, sm2: Identity, message
 
 # What is no SignedData
 
+
+def tlv(tag: int, value: bytes) -> bytes:
+    """With a length of four bytes."""
+    return bytes((tag, 0x84)) + len(value).to_bytes(4) + value
+
+
+NAME, DATA = (bytes.fromhex("06092a864886f70d01070" + digit) for digit in "21")
+LONG_NAME = tlv(0x06, b"\x2a" + b"\x81" * 900_000 + b"\x01")
+
+
+def around(inner: bytes, signers: bytes = b"\x30\x00", name: bytes = NAME) -> bytes:
+    """The rest of a SignedData without signature."""
+    body = b"\x02\x01\x01\x31\x00" + tlv(0x30, inner) + tlv(0x31, signers)
+    return tlv(0x30, name + tlv(0xA0, tlv(0x30, body)))
+
+
 NONE = {
+    "an endless name": around(LONG_NAME),
+    "an endless name outside": around(DATA, name=LONG_NAME),
+    "a hundred thousand signers": around(DATA, b"\x30\x00" * 100_000),
+    "nobody": around(DATA, b""),
+    "an empty signer": around(DATA),
     "nothing": b"",
     "text": b"hello",
     "base64 of text": b"aGVsbG8=",
