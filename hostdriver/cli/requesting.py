@@ -26,12 +26,17 @@ from hostdriver.cli.common import (
 )
 from hostdriver.cli.files import check_writable
 from hostdriver.cli.formats import CombinationError, HashOption, OutformOption, emit, hash_code_for
-from hostdriver.errors import AlreadyExistsError, KeyNotFoundError
+from hostdriver.errors import Exit, HostError, KeyNotFoundError
 from hostdriver.printable import printable
 from hostdriver.token import Algorithm, Application, Container
 from protocols.gmt import RSA_BITS
 from protocols.i18n import N_, _
-from protocols.sw import SW
+
+
+class PairExistsError(HostError):
+    """A new key pair would be in the place of another."""
+
+    exit_code = Exit.ALREADY_EXISTS
 
 
 def request(
@@ -111,7 +116,10 @@ def _check_options(
 def _check_free(application: Application, container: str) -> None:
     """A key pair that is there is never replaced: whoever holds its certificate would lose it."""
     if container in application.containers() and application.container(container).facts().bits:
-        raise AlreadyExistsError(SW.ALREADY_EXISTS)
+        raise PairExistsError(
+            N_("container {name} has a key pair already: leave out --generate to ask for its certificate"),
+            name=printable(container),
+        )
 
 
 def _generate(application: Application, name: str, algorithm: Algorithm, bits: int) -> Container:
