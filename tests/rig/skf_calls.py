@@ -66,7 +66,7 @@ class Skf:
         assert getattr(self, function)(*arguments, ctypes.byref(handle)) == OK
         return handle
 
-    def bytes(self, function: str, *arguments: Any) -> bytes:
+    def output(self, function: str, *arguments: Any) -> bytes:
         """What a function hands out in a buffer: its size is asked for first."""
         size = ULong(0)
         assert getattr(self, function)(*arguments, None, ctypes.byref(size)) == OK
@@ -76,7 +76,7 @@ class Skf:
 
     def names(self, function: str, *arguments: Any) -> list[str]:
         """A list of names."""
-        raw = self.bytes(function, *arguments)
+        raw = self.output(function, *arguments)
         assert raw.endswith(b"\0")
         *names, last, rest = raw.split(b"\0") if len(raw) > 1 else (b"", b"")
         assert last == rest == b""
