@@ -7,7 +7,8 @@ set -eu
 PYTHON=${PYTHON:-python3}
 POLICY=/usr/sbin/policy-rc.d
 
-needed="pcscd vsmartcard-vpcd opensc pcsc-tools util-linux mount libpcsclite-dev swig gcc libc6-dev openssl unifont curl valgrind softhsm2"
+needed="pcscd vsmartcard-vpcd opensc pcsc-tools util-linux mount libpcsclite-dev swig gcc libc6-dev openssl unifont curl valgrind"
+needed="$needed softhsm2 libbcpkix-java clang libclang-rt-dev"  # keys' libraries: tests/skf, and who else reads signatures
 needed="$needed qemu-system-x86 busybox-static kmod udev usbutils libccid libusb-1.0-0 bluez dbus"  # the guest: tests/vm
 # Ubuntu has no package of that name, and not the kernel of the guest that would need it.
 grep -q '^ID=ubuntu' /etc/os-release || needed="$needed usbip"
@@ -28,6 +29,8 @@ has_browser() {
 }
 
 has_browser >/dev/null || needed="$needed chromium"
+
+command -v javac >/dev/null || needed="$needed default-jdk-headless"
 
 missing=
 for package in $needed; do
