@@ -7,7 +7,17 @@ from typing import ClassVar
 from hostdriver import token
 from hostdriver.errors import ApduFailedError
 from hostdriver.gmt import Container, GmtSession
-from hostdriver.token import ALGORITHMS, Algorithm, ContainerFacts, PinFacts, PublicKey, TokenInfo, type_name
+from hostdriver.token import (
+    ALGORITHMS,
+    Algorithm,
+    ContainerFacts,
+    Event,
+    PinFacts,
+    PublicKey,
+    TokenInfo,
+    type_name,
+)
+from hostdriver.transport import TellsPresence
 from protocols.gmt import (
     ApplicationInfo,
     HashAlgorithm,
@@ -150,6 +160,7 @@ class ApduToken(token.Token):
 
     def __init__(self, session: GmtSession) -> None:
         self.session = session
+        self._is_present = True
 
     @property
     def name(self) -> str:
@@ -192,6 +203,16 @@ class ApduToken(token.Token):
     def random(self, size: int) -> bytes:
         """See `token.Token.random`."""
         return self.session.random(size)
+
+    def wait_for_event(self, timeout: float | None = None) -> Event | None:
+        """See `token.Token.wait_for_event`: of this key, over PC/SC and on sockets. Once back it is opened anew."""
+        transport = self.session.transport
+        if not isinstance(transport, TellsPresence):
+            return super().wait_for_event(timeout)
+        if not transport.wait_until(present=not self._is_present, timeout=timeout):
+            return None
+        self._is_present = not self._is_present
+        return Event.PLUGGED if self._is_present else Event.UNPLUGGED
 
     def close(self) -> None:
         """See `token.Token.close`."""

@@ -48,6 +48,19 @@ class LeavesPower(Protocol):
 
 
 @runtime_checkable
+class TellsPresence(Protocol):
+    """A transport that sees its key come and go."""
+
+    def wait_until(self, *, present: bool, timeout: float | None) -> bool:
+        """Wait until the key is there, or gone.
+
+        :param timeout: seconds; None: however long it takes.
+        :returns: whether it came to that in time.
+        """
+        ...
+
+
+@runtime_checkable
 class PinPad(Protocol):
     """A transport that can ask the key, or the reader that it is in, for a PIN on keys of its own."""
 

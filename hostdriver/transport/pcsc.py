@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -190,6 +191,12 @@ class PcscTransport:
         code, _, _, _, atr = scard.SCardStatus(self._card)
         _check(code)
         return bytes(atr)
+
+    def wait_until(self, *, present: bool, timeout: float | None) -> bool:
+        """See `TellsPresence.wait_until`: one that has come back is there for a new transport."""
+        seconds = math.inf if timeout is None else timeout
+        holding = wait_for_cards(lambda names: (self._reader in names) is present, seconds)
+        return (self._reader in holding) is present
 
     def verify_pin(self, entry: PinVerify) -> bytes:
         """See `PinPad.verify_pin`.

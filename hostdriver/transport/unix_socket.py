@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,8 @@ from protocols.vpcd import Control, FrameDecoder, encode
 
 _CHUNK = 0x10000 + 2
 _GRANTED = b"\x00"
+_LOOK_S = 0.05
+"""How often to look whether a key that has gone is back."""
 _FAREWELL_S = 2.0
 """How long a key may take to let go; a living one takes microseconds."""
 
@@ -41,6 +45,15 @@ def _answers(path: str) -> bool:
         return probe.connect_ex(path) == 0
 
 
+def _wait_for_answer(path: str, timeout: float | None) -> bool:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while not _answers(path):
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        time.sleep(_LOOK_S)
+    return True
+
+
 class SocketTransport:
     """An open connection to a virtual key; it holds the key's lock from `open` to `close`."""
 
@@ -49,6 +62,7 @@ class SocketTransport:
         self._decoder = FrameDecoder()
         self._frames: list[bytes] = []
         self._name = name
+        self._path: str = connection.getpeername()
 
     @classmethod
     def open(cls, path: Path | str, name: str | None = None) -> SocketTransport:
@@ -98,6 +112,14 @@ class SocketTransport:
         if not atr:
             raise KeyBusyError(SW.BUSY)
         return atr
+
+    def wait_until(self, *, present: bool, timeout: float | None) -> bool:
+        """See `TellsPresence.wait_until`: one that has come back is there for a new transport."""
+        if present:
+            return _wait_for_answer(self._path, timeout)
+        hangup = select.poll()
+        hangup.register(self._socket, select.POLLRDHUP)
+        return bool(hangup.poll(None if timeout is None else 1000 * timeout))
 
     def close(self) -> None:
         """Unlock by leaving, and wait until the key has noticed: whoever comes next finds it free."""
