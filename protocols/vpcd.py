@@ -2,7 +2,8 @@
 
 Source: the protocol that vsmartcard 3.3 describes for its virtual reader (2 bytes of length, big-endian, then
 the body). The reader speaks first; a body of one byte is a control, any longer one an APDU. ATR is the only
-control that is answered, with a frame that holds the ATR. LOCK and UNLOCK are ours, on the unix socket only.
+control that is answered, with a frame that holds the ATR. LOCK and UNLOCK are ours, on the unix socket only: LOCK is
+answered 00, or 01 while another client has the key, and then every APDU of this client is *busy* until LOCK is granted.
 """
 
 from __future__ import annotations

@@ -95,14 +95,17 @@ class _Client:
 
     def __init__(self, link: SocketLink) -> None:
         self._key = link.shared
+        self._refused = False
         self.thread = threading.Thread(target=link.serve, args=(self,), name="vukey-client", daemon=True)
 
     def control(self, control: Control) -> bytes | None:
         """Power, reset, ATR and the lock; nobody resets a key that another client is using."""
         key = self._key
         if control is Control.LOCK:
-            return GRANTED if key.lock(self) else HELD
+            self._refused = not key.lock(self)
+            return HELD if self._refused else GRANTED
         if control is Control.UNLOCK:
+            self._refused = False
             key.unlock(self)
         elif control is Control.POWER_ON:
             key.power_on(self)
@@ -113,8 +116,11 @@ class _Client:
         return None
 
     def begin(self, apdu: bytes) -> Exchange:
-        """Hand an APDU over; *busy* while another client holds the lock."""
-        return self._key.begin(self, apdu)
+        """Hand an APDU over; *busy* while another client holds the lock, and after a LOCK that was refused.
+
+        A client may send its LOCK and its first APDU in one go: only under the lock is the APDU carried out.
+        """
+        return self._key.device.refuse_busy(apdu) if self._refused else self._key.begin(self, apdu)
 
     def leave(self, pending: Exchange | None) -> None:
         """Give back the lock, and the power."""

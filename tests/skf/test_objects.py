@@ -202,6 +202,8 @@ def test_files_that_cannot_be(skf: Skf, user: Handle) -> None:
 
 def test_containers_in_every_dialect(skf: Skf, key: SkfKey, spoken: str, user: Handle) -> None:
     names = key.rig.profile.containers
+    assert names.rsa
+    assert names.sm2
     issued = [names.rsa.name, names.sm2.name]
     longest = b"x" * dialect_named(spoken).container_name
     assert skf.names("SKF_EnumContainer", user) == issued
@@ -238,7 +240,9 @@ def test_as_many_containers_as_the_key_takes(skf: Skf, key: SkfKey, user: Handle
 
 
 def test_certificates_in_every_dialect(skf: Skf, key: SkfKey, spoken: str, user: Handle) -> None:
-    container = skf.new("SKF_OpenContainer", user, key.rig.profile.containers.sm2.name.encode())
+    names = key.rig.profile.containers
+    assert names.sm2
+    container = skf.new("SKF_OpenContainer", user, names.sm2.name.encode())
     assert skf.SKF_ImportCertificate(container, 1, CERTIFICATE, len(CERTIFICATE)) == OK
     assert skf.output("SKF_ExportCertificate", container, 1) == CERTIFICATE
     buffer, size = ctypes.create_string_buffer(b"." * 728, 728), ULong(728)

@@ -37,7 +37,7 @@ ULONG call_begin_any(struct call *call, const char *function, HANDLE handle, uns
     }
     fill_meanings(call, call->object->kind);
     call->device = call->object->device;
-    call->status = device_enter(call->device, call->started + CALL_PATIENCE_MS * 1000ull);
+    call->status = device_enter(call->device, call->started + CALL_PATIENCE_MS * 1000ull, false);
     call->entered = !call->status;
     if (call->entered && object_is_closed(call->object)) {
         call->status = SAR_INVALIDHANDLEERR; /* while this thread waited */

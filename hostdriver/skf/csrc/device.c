@@ -9,7 +9,7 @@ enum { GET_DEV_INFO = 0x04, SERIAL_AT = 164, SERIAL_SIZE = 32, MAX_APDU_AT = 224
 
 static const char SOCKET[] = "socket:", PCSC[] = "pcsc:";
 
-ULONG device_enter(struct device *device, uint64_t until_locked) {
+ULONG device_enter(struct device *device, uint64_t until_locked, bool at_once) {
     pthread_mutex_lock(&device->mutex);
     while (device->depth && !pthread_equal(device->owner, pthread_self())) {
         pthread_cond_wait(&device->freed, &device->mutex);
@@ -19,7 +19,7 @@ ULONG device_enter(struct device *device, uint64_t until_locked) {
     pthread_mutex_unlock(&device->mutex);
     ULONG status = device->removed ? SAR_DEVICE_REMOVED : SAR_OK;
     if (!status && !device->linked) {
-        status = device->link->lock(device->link, until_locked);
+        status = device->link->lock(device->link, until_locked, at_once);
         device->linked = !status;
     }
     if (status) {
@@ -150,7 +150,7 @@ static const struct dialect *dialect_of_serial(const char *serial) {
 
 static ULONG ask_facts(struct device *device) {
     uint8_t info[DEVICE_INFO_SIZE];
-    ULONG status = device_enter(device, now_us() + CALL_PATIENCE_MS * 1000ull);
+    ULONG status = device_enter(device, now_us() + CALL_PATIENCE_MS * 1000ull, false);
     if (status) {
         return status;
     }

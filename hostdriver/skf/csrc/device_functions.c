@@ -185,7 +185,7 @@ ULONG DEVAPI SKF_LockDev(DEVHANDLE hDev, ULONG ulTimeOut) {
     if (!device_try_to_own(device, until)) {
         status = SAR_TIMEOUTERR;
     } else {
-        status = device_enter(device, until);
+        status = device_enter(device, until, true);
         if (!status) { /* one step stays, the other was to wait no longer than the caller wishes */
             pthread_mutex_lock(&device->mutex);
             object->locks++;

@@ -27,7 +27,7 @@ static bool ask_card(const char *name, char *serial, bool *for_good) {
         *for_good = false;
         return true;
     }
-    ULONG status = device.link->lock(device.link, now_us() + ASKING_MS * 1000ull);
+    ULONG status = device.link->lock(device.link, now_us() + ASKING_MS * 1000ull, true);
     *for_good = status != SAR_TIMEOUTERR;
     bool is_key = status == SAR_TIMEOUTERR;
     if (!status) {

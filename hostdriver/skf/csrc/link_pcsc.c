@@ -70,7 +70,8 @@ static bool start_asking(struct pcsc_link *self) {
     return true;
 }
 
-static ULONG lock(struct link *link, uint64_t until) {
+static ULONG lock(struct link *link, uint64_t until, bool at_once) {
+    (void)at_once;
     struct pcsc_link *self = (struct pcsc_link *)link;
     struct timespec end = {.tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000 * 1000)};
     ULONG status = SAR_OK;

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "objects.h"
@@ -25,6 +27,8 @@ enum {
 struct socket_link {
     struct link link;
     int file;
+    bool unasked;   /* locked as far as the device knows; LOCK goes with the first command */
+    uint64_t until; /* when to give that up */
 };
 
 static int connect_to(const char *path) {
@@ -54,12 +58,14 @@ bool socket_answers(const char *path) {
     return true;
 }
 
-static bool send_frame(int file, const uint8_t *body, size_t size) {
-    uint8_t header[2] = {(uint8_t)(size >> 8), (uint8_t)size};
-    struct iovec parts[2] = {{header, sizeof header}, {(void *)(uintptr_t)body, size}};
-    size_t rest = sizeof header + size;
+/* Sends the pieces one after the other, in one system call where it takes all of them. */
+static bool send_all(int file, struct iovec *pieces, size_t count) {
+    size_t rest = 0;
+    for (size_t i = 0; i < count; i++) {
+        rest += pieces[i].iov_len;
+    }
     while (rest) {
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
         ssize_t sent = sendmsg(file, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) {
             continue;
@@ -68,14 +74,21 @@ static bool send_frame(int file, const uint8_t *body, size_t size) {
             return false;
         }
         rest -= (size_t)sent;
-        for (size_t i = 0, gone = (size_t)sent; i < 2 && gone; i++) {
-            size_t piece = gone < parts[i].iov_len ? gone : parts[i].iov_len;
-            parts[i].iov_base = (uint8_t *)parts[i].iov_base + piece;
-            parts[i].iov_len -= piece;
-            gone -= piece;
+        for (size_t i = 0, gone = (size_t)sent; i < count && gone; i++) {
+            size_t part = gone < pieces[i].iov_len ? gone : pieces[i].iov_len;
+            pieces[i].iov_base = (uint8_t *)pieces[i].iov_base + part;
+            pieces[i].iov_len -= part;
+            gone -= part;
         }
     }
     return true;
+}
+
+/* A control, if any, and an APDU, if any. */
+static bool send_frames(int file, uint8_t control, const uint8_t *apdu, size_t size) {
+    uint8_t heads[] = {0, 1, control, (uint8_t)(size >> 8), (uint8_t)size};
+    struct iovec pieces[] = {{heads, control ? 3 : 0}, {heads + 3, apdu ? 2 : 0}, {(void *)(uintptr_t)apdu, size}};
+    return send_all(file, pieces, sizeof pieces / sizeof *pieces);
 }
 
 static bool receive(int file, uint8_t *bytes, size_t size, uint64_t until) {
@@ -113,40 +126,62 @@ static bool receive_frame(int file, uint8_t *body, size_t *size, unsigned within
     return receive(file, body, length, until);
 }
 
-static ULONG exchange(struct link *link, const uint8_t *apdu, size_t size, uint8_t *answer, size_t *answer_size) {
-    int file = ((struct socket_link *)link)->file;
-    bool done = file >= 0 && send_frame(file, apdu, size) && receive_frame(file, answer, answer_size, ANSWER_MS);
-    return done ? SAR_OK : SAR_DEVICE_REMOVED;
-}
-
 static void pause_us(uint64_t time) {
     struct timespec pause = {.tv_sec = (time_t)(time / 1000000), .tv_nsec = (long)(time % 1000000 * 1000)};
     nanosleep(&pause, NULL);
 }
 
-static ULONG lock(struct link *link, uint64_t until) {
-    int file = ((struct socket_link *)link)->file;
-    const uint8_t control = LOCK;
+/* LOCK, and with it an APDU, if any, which a key that another program has answers with *busy*: both come again then. */
+static ULONG lock_with(struct socket_link *self, const uint8_t *apdu, size_t size, uint8_t *answer,
+                       size_t *answer_size) {
+    const size_t room = apdu ? *answer_size : 0;
     for (uint64_t pause = FIRST_PAUSE_US;; pause = 2 * pause < LAST_PAUSE_US ? 2 * pause : LAST_PAUSE_US) {
-        uint8_t held;
-        size_t size = sizeof held;
-        if (file < 0 || !send_frame(file, &control, 1) || !receive_frame(file, &held, &size, CONTROL_MS) || size != 1) {
+        uint8_t held = 1;
+        size_t held_size = sizeof held;
+        bool sent = self->file >= 0 && send_frames(self->file, LOCK, apdu, size);
+        if (!sent || !receive_frame(self->file, &held, &held_size, CONTROL_MS) || held_size != 1) {
             return SAR_DEVICE_REMOVED;
         }
+        if (apdu) {
+            *answer_size = room;
+            if (!receive_frame(self->file, answer, answer_size, held ? CONTROL_MS : ANSWER_MS)) {
+                return SAR_DEVICE_REMOVED;
+            }
+        }
         if (!held) {
+            self->unasked = false;
             return SAR_OK;
         }
         uint64_t now = now_us();
-        if (now >= until) {
+        if (now >= self->until) {
             return SAR_TIMEOUTERR;
         }
-        pause_us(pause < until - now ? pause : until - now);
+        pause_us(pause < self->until - now ? pause : self->until - now);
     }
 }
 
+static ULONG exchange(struct link *link, const uint8_t *apdu, size_t size, uint8_t *answer, size_t *answer_size) {
+    struct socket_link *self = (struct socket_link *)link;
+    if (self->unasked) {
+        return lock_with(self, apdu, size, answer, answer_size);
+    }
+    bool sent = self->file >= 0 && send_frames(self->file, 0, apdu, size);
+    return sent && receive_frame(self->file, answer, answer_size, ANSWER_MS) ? SAR_OK : SAR_DEVICE_REMOVED;
+}
+
+static ULONG lock(struct link *link, uint64_t until, bool at_once) {
+    struct socket_link *self = (struct socket_link *)link;
+    self->unasked = true;
+    self->until = until;
+    return at_once ? lock_with(self, NULL, 0, NULL, NULL) : SAR_OK;
+}
+
 static void unlock(struct link *link) {
-    const uint8_t control = UNLOCK;
-    send_frame(((struct socket_link *)link)->file, &control, 1);
+    struct socket_link *self = (struct socket_link *)link;
+    if (!self->unasked && self->file >= 0) {
+        send_frames(self->file, UNLOCK, NULL, 0);
+    }
+    self->unasked = false;
 }
 
 static void forget(struct link *link) {
@@ -168,7 +203,7 @@ static void close_link(struct link *link) {
 }
 
 ULONG socket_link_open(const char *path, struct link **link) {
-    struct socket_link *self = malloc(sizeof *self);
+    struct socket_link *self = calloc(1, sizeof *self);
     if (!self) {
         return SAR_MEMORYERR;
     }

@@ -21,8 +21,9 @@ enum {
 /* A way to a key. SAR_DEVICE_REMOVED: it has gone for good. */
 struct link {
     ULONG (*exchange)(struct link *link, const uint8_t *apdu, size_t size, uint8_t *answer, size_t *answer_size);
-    /* Keeps other programs out; SAR_TIMEOUTERR when another one has the key until then. `until`: µs, see now_us. */
-    ULONG (*lock)(struct link *link, uint64_t until);
+    /* Keeps other programs out, at once or from the next command on; SAR_TIMEOUTERR, of either, when another one has
+     * the key until then. `until`: µs, see now_us. */
+    ULONG (*lock)(struct link *link, uint64_t until, bool at_once);
     void (*unlock)(struct link *link);
     void (*close)(struct link *link); /* logs out what was logged in, and frees */
     void (*forget)(struct link *link); /* after a fork: the parent's connection is not the child's */
@@ -105,7 +106,7 @@ void device_publish(struct device *device);
 void device_release(struct device *device);
 
 /* The thread has the key to itself, until the same number of leaves. */
-ULONG device_enter(struct device *device, uint64_t until_locked);
+ULONG device_enter(struct device *device, uint64_t until_locked, bool at_once);
 void device_leave(struct device *device);
 bool device_is_mine(struct device *device);
 bool device_try_to_own(struct device *device, uint64_t until); /* the part of device_enter within the program */
