@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from hostdriver.cli import skf
 from hostdriver.control import KeyApi
 from hostdriver.pkcs11 import list_tokens
+from tests.plugin.project import Project
 from tests.plugin.suite import ROOT, Ended, Suite
 from tests.rig.cli import PIN, Up, run_directory
 from tests.rig.skf import library
 from tests.rig.softhsm import MODULE, USER_PIN, SoftHsm, softhsm_here
+from vukey_testing import library_targets
 
 SAME_TEST = """
 from hostdriver import certificates
@@ -48,6 +52,17 @@ def test_apdus(session):
     session.device_info()
 """
 WHY_NO_APDUS = "the test sends APDUs itself, and --token {} goes through a library: use the fixture token"
+
+
+class Alone(Project):
+    """Run with no other plug-ins than ours: that takes half the time."""
+
+    write = Suite.write
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    return Alone(tmp_path)
 
 
 # The emulated key behind our library
@@ -84,6 +99,10 @@ def test_the_same_test_over_apdus_and_our_library(ours: Suite) -> None:
     assert ended.outcomes == {"passed": 10, "skipped": 2}, ended.text
     assert WHY_NO_APDUS.format("skf") in ended.text
     assert "at a bare socket the SKF library speaks default, and this model sunyard" in ended.text
+
+
+def test_the_target_takes_the_library_that_vukey_skf_path_names() -> None:
+    assert library_targets.LIBRARY == skf.LIBRARY
 
 
 @pytest.mark.slow
@@ -261,12 +280,13 @@ def test_without_a_number_it_is_not_touched(suite: Suite) -> None:
     assert "may be a real key: say which one it must be with --serial" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
         ("pkcs11:/nowhere.so", "the PKCS#11 module /nowhere.so cannot be loaded"),
-        pytest.param(f"pkcs11:{ROOT}/setup.py", "cannot be loaded", marks=pytest.mark.slow),
-        pytest.param("skf:/nowhere.so", "/nowhere.so", marks=pytest.mark.slow),
+        (f"pkcs11:{ROOT}/setup.py", "cannot be loaded"),
+        ("skf:/nowhere.so", "/nowhere.so"),
     ],
 )
 def test_a_library_without_the_key_is_a_usage_error(suite: Suite, target: str, reason: str) -> None:
@@ -291,6 +311,7 @@ def test_without_its_pin_what_needs_it_skips(token_in_hsm: Hsm) -> None:
     assert "VUKEY_PIN" in ended.text
 
 
+@pytest.mark.slow
 def test_a_changed_pin_must_be_changed_back(token_in_hsm: Hsm) -> None:
     token_in_hsm.suite.write(
         """
