@@ -27,6 +27,7 @@ def wrong_pin(rig: KeyRig, application: ApplicationInfo, pin_type: PinType = Pin
     """Try a wrong PIN; the tries that the key says are left."""
     with pytest.raises(PinIncorrectError) as caught:
         rig.session.verify_pin(application, WRONG, pin_type)
+    assert caught.value.left is not None
     return caught.value.left
 
 

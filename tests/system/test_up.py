@@ -483,6 +483,7 @@ def test_a_wrong_pin_on_the_socket_costs_a_try_and_the_right_one_gives_them_back
         with pytest.raises(PinIncorrectError) as wrong:
             session.verify_pin(application, INITIAL_PIN)
         session.verify_pin(application, PIN)
+        assert wrong.value.left is not None
         assert session.pin_info(application).left == wrong.value.left + 1
 
 
