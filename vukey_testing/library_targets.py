@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NoReturn
 
-from hostdriver import skf
+from hostdriver.cli.skf import library
 from protocols.dialect import DEFAULT
 from protocols.i18n import N_
 from vukey_testing.errors import skip
 from vukey_testing.targets import NoReaderError, UnixSocket
-
-LIBRARY = Path(skf.__file__).parent / "lib" / "libskf_vukey.so"
 
 
 class SkfLibrary(UnixSocket):
@@ -20,10 +17,10 @@ class SkfLibrary(UnixSocket):
     def plug(self) -> None:
         """See `Wire.plug`.
 
-        :raises NoReaderError: the library was not built, or the model speaks a dialect that a bare path does not tell.
+        :raises MissingComponentError: the library was not built.
+        :raises NoReaderError: the model speaks a dialect that a bare path does not tell.
         """
-        if not LIBRARY.exists():
-            raise NoReaderError(N_("the SKF library is not there: make skf"))
+        library()
         dialect = self._shared.device.profile.dialect
         if dialect != DEFAULT.name:
             raise NoReaderError(
@@ -35,7 +32,7 @@ class SkfLibrary(UnixSocket):
     @property
     def token(self) -> str:
         """See `Wire.token`."""
-        return f"skf:{LIBRARY}:socket:{self.path}"
+        return f"skf:{library()}:socket:{self.path}"
 
     def open(self) -> NoReturn:
         """See `Wire.open`: the library alone has the key."""

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from asn1crypto import x509
 
 from hostdriver import certificates, token
-from hostdriver.errors import AnswerError, KeyNotFoundError, NotSupportedError, error_for
+from hostdriver.errors import AnswerError, HostError, KeyNotFoundError, NotSupportedError, error_for
 from hostdriver.pkcs11.cryptoki import AUTHORITY, CKA, CKC_X_509, CKK, CKM, CKO
 from hostdriver.pkcs11.habits import Habits
 from hostdriver.pkcs11.session import Session, Value
 from hostdriver.pkcs11.signing import rsa_order, sm2_order, sm2_signature
+from hostdriver.printable import printable
 from hostdriver.token import Algorithm, ContainerFacts, PublicKey
 from protocols import sm2
 from protocols.errors import ProtocolError
@@ -125,7 +126,7 @@ class Pkcs11Container(token.Container):
                 return self._session.sign(order.mechanism, key, order.data)
             if algorithm is None:
                 raise NotSupportedError(
-                    N_("{name} has a key pair that is neither RSA nor SM2"), name=self.name
+                    N_("{name} has a key pair that is neither RSA nor SM2"), name=printable(self.name)
                 )
             public_key = self.public_key()
             if not isinstance(public_key, sm2.PublicKey):
@@ -153,7 +154,7 @@ class Pkcs11Container(token.Container):
 
     def import_certificate(self, der: bytes, use: KeyUse = KeyUse.SIGN) -> None:
         """See `token.Container.import_certificate`: in place of one that is there."""
-        certificate = x509.Certificate.load(der)
+        names = _names_in(der)
         with self._session.lock:
             old = self._find(CKO.CERTIFICATE)
             self._session.create(
@@ -163,10 +164,8 @@ class Pkcs11Container(token.Container):
                     CKA.TOKEN: True,
                     CKA.ID: self.id,
                     CKA.LABEL: self.name,
-                    CKA.SUBJECT: certificate.subject.dump(),
-                    CKA.ISSUER: certificate.issuer.dump(),
-                    CKA.SERIAL_NUMBER: certificate["tbs_certificate"]["serial_number"].dump(),
                     CKA.VALUE: der,
+                    **names,
                 }
             )
             if old is not None:
@@ -260,3 +259,19 @@ class Pkcs11Container(token.Container):
                 number = self._session.read_number(handle, CKA.KEY_TYPE)
                 return "EC" if number == CKK.EC else f"{number:#x}" if number is not None else "?"
         return "EMPTY"
+
+
+def _names_in(der: bytes) -> dict[CKA, Value]:
+    """What a certificate's object repeats of it (Base §4.6.3).
+
+    :raises HostError: it is no certificate.
+    """
+    try:
+        certificate = x509.Certificate.load(der, strict=True)
+        return {
+            CKA.SUBJECT: certificate.subject.dump(),
+            CKA.ISSUER: certificate.issuer.dump(),
+            CKA.SERIAL_NUMBER: certificate["tbs_certificate"]["serial_number"].dump(),
+        }
+    except (ValueError, TypeError):
+        raise HostError(N_("this is not a certificate in DER")) from None

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from ctypes import CDLL, POINTER, byref, c_ubyte, c_ulong
 from typing import Any, TypeVar
 
-from hostdriver.errors import HostError
+from hostdriver.errors import AnswerError, HostError
 from hostdriver.outcomes import Ckr
 from hostdriver.pkcs11.cryptoki import (
     CKF_DONT_BLOCK,
@@ -30,6 +30,7 @@ from protocols.sw import SW
 _Structure = TypeVar("_Structure", Info, SlotInfo, TokenInfo)
 _MOST = 1024
 """Slots or mechanisms that a module may list."""
+_TRIES = 8
 _WITHOUT_LOCKS = (Ckr.CANT_LOCK, Ckr.NEED_TO_CREATE_THREADS)
 
 
@@ -123,17 +124,24 @@ class Module:
         return into
 
     def _numbers(self, function: str, first: object) -> list[int]:
-        """A list that may grow between the question for its length and the one for itself."""
-        code: int = Ckr.BUFFER_TOO_SMALL
-        while code == Ckr.BUFFER_TOO_SMALL:
+        """A list that may grow between the question for its length and the one for itself.
+
+        :raises AnswerError: it is absurdly long, or never fits.
+        """
+        for _ in range(_TRIES):
             count = c_ulong()
             self.call(function, first, None, byref(count))
-            count = c_ulong(min(count.value, _MOST))
+            if count.value > _MOST:
+                break
             numbers = (c_ulong * (count.value or 1))()
             code = self.ask(function, first, numbers, byref(count))
-        if code != Ckr.OK:
-            raise self.failed(function, code)
-        return numbers[: min(count.value, len(numbers))]
+            if code == Ckr.OK:
+                return numbers[: min(count.value, len(numbers))]
+            if code != Ckr.BUFFER_TOO_SMALL:
+                raise self.failed(function, code)
+        raise AnswerError(
+            N_("the PKCS#11 module answers C_{function} with a list that has no end"), function=function
+        )
 
 
 _loaded: dict[int, Module] = {}

@@ -30,6 +30,8 @@ _LONGEST = 1 << 16
 _SIGNATURE = 1024
 """Bytes of the longest signature: RSA-8192."""
 _AT_ONCE = 32
+_MOST = 4096
+"""Objects of a token that we take."""
 _UNREADABLE = (Ckr.ATTRIBUTE_SENSITIVE, Ckr.ATTRIBUTE_TYPE_INVALID)
 
 
@@ -95,16 +97,24 @@ class Session:
     # Objects
 
     def find(self, template: Mapping[CKA, Value]) -> list[int]:
-        """Handles of the objects that have these values, of those that the login lets us see."""
+        """Handles of the objects that have these values, of those that the login lets us see.
+
+        :raises AnswerError: there is no end to them.
+        """
         wanted = encode(template)
         found: list[int] = []
         with self.lock:
             self._module.call("FindObjectsInit", self._handle, wanted.attributes, wanted.size)
             try:
-                while more := self._next_objects():
+                while (more := self._next_objects()) and len(found) <= _MOST:
                     found += more
             finally:
                 self._module.ask("FindObjectsFinal", self._handle)
+        if len(found) > _MOST:
+            raise AnswerError(
+                N_("the PKCS#11 module answers C_{function} with a list that has no end"),
+                function="FindObjects",
+            )
         return found
 
     def _next_objects(self) -> list[int]:

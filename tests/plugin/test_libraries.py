@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from hostdriver.cli import skf
 from hostdriver.control import KeyApi
 from hostdriver.pkcs11 import list_tokens
 from tests.plugin.project import Project
@@ -19,7 +18,6 @@ from tests.plugin.suite import ROOT, Ended, Suite
 from tests.rig.cli import PIN, Up, run_directory
 from tests.rig.skf import library
 from tests.rig.softhsm import MODULE, USER_PIN, SoftHsm, softhsm_here
-from vukey_testing import library_targets
 
 SAME_TEST = """
 from hostdriver import certificates
@@ -72,9 +70,7 @@ def suite(tmp_path: Path) -> Suite:
 def ours(suite: Suite) -> Suite:
     """A suite whose target `skf` takes the library of this tree."""
     suite.path.joinpath("conftest.py").write_text(
-        "from pathlib import Path\n"
-        "from vukey_testing import library_targets\n"
-        f"library_targets.LIBRARY = Path({str(library())!r})\n"
+        f"from pathlib import Path\nfrom hostdriver.cli import skf\nskf.LIBRARY = Path({str(library())!r})\n"
     )
     return suite
 
@@ -101,21 +97,17 @@ def test_the_same_test_over_apdus_and_our_library(ours: Suite) -> None:
     assert "at a bare socket the SKF library speaks default, and this model sunyard" in ended.text
 
 
-def test_the_target_takes_the_library_that_vukey_skf_path_names() -> None:
-    assert library_targets.LIBRARY == skf.LIBRARY
-
-
 @pytest.mark.slow
 def test_a_library_that_was_not_built_skips(suite: Suite) -> None:
     suite.path.joinpath("conftest.py").write_text(
         "from pathlib import Path\n"
-        "from vukey_testing import library_targets\n"
-        "library_targets.LIBRARY = Path('/nowhere/libskf_vukey.so')\n"
+        "from hostdriver.cli import skf\n"
+        "skf.LIBRARY = Path('/nowhere/libskf_vukey.so')\n"
     )
     suite.write(APDUS)
     ended = suite.run("--token", "skf", "-ra")
     assert ended.outcomes == {"skipped": 1}
-    assert "the SKF library is not there: make skf" in ended.text
+    assert "was installed without its SKF library" in ended.text
 
 
 # A key that runs, behind our library, taken for a real one

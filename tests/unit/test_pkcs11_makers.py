@@ -243,6 +243,16 @@ def test_an_attribute_that_is_absurdly_long(sm2_key: Told, length: int) -> None:
         application(sm2_key).containers()
 
 
+@pytest.mark.timeout(20)
+def test_lists_without_an_end(sm2_key: Told) -> None:
+    sm2_key.has_no_end = 1
+    with pytest.raises(AnswerError, match="C_FindObjects with a list that has no end"):
+        application(sm2_key).containers()
+    sm2_key.mechanism_count = 1 << 40
+    with pytest.raises(AnswerError, match="C_GetMechanismList with a list that has no end"):
+        application(sm2_key)
+
+
 def test_a_search_that_fails_leaves_nothing_locked(sm2_key: Told) -> None:
     held = application(sm2_key)
     sm2_key.find_answer = Ckr.DEVICE_ERROR

@@ -245,6 +245,9 @@ def test_what_is_made_is_what_pkcs11_tool_sees(hsm: SoftHsm, application: Applic
     assert "CN=second" in seen.replace(" ", "")
     with pytest.raises(AlreadyExistsError):
         application.create_container("made here")
+    for garbage in (b"", b"\x30\x03\x02\x01\x01", certificate("x") + b"\0"):
+        with pytest.raises(HostError, match="not a certificate in DER"):
+            container.import_certificate(garbage)
     assert container.generate(Algorithm.RSA, 1024) != key
     assert not container.facts().certificate  # it was for the old pair
     application.delete_container("made here")

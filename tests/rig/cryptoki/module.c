@@ -38,7 +38,7 @@ enum { INITIALIZED = 0x400 };
 char manufacturer[33] = "Nobody";
 CK_ULONG present = 1;             /* bit n: a token in slot n */
 CK_ULONG slot_answer, initialize_answer, open_rw_answer, login_answer, set_pin_answer, sign_answer, find_answer;
-CK_ULONG has_locks = 1, tells_events = 1, token_flags;
+CK_ULONG has_locks = 1, tells_events = 1, has_no_end, token_flags;
 CK_ULONG mechanisms[8], mechanism_count;
 CK_ULONG key_type, attribute_length;
 CK_BYTE point[67];
@@ -197,7 +197,7 @@ static CK_RV C_FindObjects(CK_ULONG session, CK_ULONG *handles, CK_ULONG most, C
     (void)most;
     *count = !searches[session].searched && (wanted == PUBLIC_KEY || wanted == PRIVATE_KEY);
     *handles = wanted;
-    searches[session].searched = 1;
+    searches[session].searched = !has_no_end;
     return OK;
 }
 
