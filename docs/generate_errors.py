@@ -41,7 +41,7 @@ whether it is the last one.
 
 | the library itself | class | exit |
 | --- | --- | --- |
-| no such file, no SKF library, for another processor | `NotSkfError` | 2 |
+| no such file, no SKF library, for another processor | `NotSkfError` | 23 |
 | it does not have the function, or says NOTSUPPORTYETERR | `FunctionMissingError` | 19 |
 | `--dialect` names no habit of SKF libraries | `HabitsError` | 2 |
 | it hands out what cannot be: a size beyond all bounds, a point beside the curve | `AnswerError` | 19 |

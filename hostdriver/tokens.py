@@ -110,6 +110,7 @@ def open_token(spec: str | None, dialect: str | None = None, person: Person = NO
     :raises NoKeyError, SeveralKeysError, TokenError: as `open_session`.
     """
     kind, _, name = (spec or "").partition(":")
+    _check_library(kind, name)
     if kind == "skf":
         from hostdriver import skf
 
@@ -127,6 +128,7 @@ def library_keys(spec: str, dialect: str | None = None) -> list[TokenInfo]:
     :raises TokenError: neither.
     """
     kind, _, name = spec.partition(":")
+    _check_library(kind, name)
     if kind == "skf":
         from hostdriver import skf
 
@@ -136,6 +138,11 @@ def library_keys(spec: str, dialect: str | None = None) -> list[TokenInfo]:
 
         return pkcs11.list_tokens(name)
     raise TokenError(N_("--token {spec}: expected skf:LIBRARY or pkcs11:MODULE"), spec=spec)
+
+
+def _check_library(kind: str, name: str) -> None:
+    if kind in _LIBRARIES and not name:
+        raise TokenError(N_("--token {kind}: names no library: {kind}:/path/to/library.so"), kind=kind)
 
 
 def _named(dialect: str) -> Dialect:

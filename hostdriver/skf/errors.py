@@ -42,9 +42,9 @@ class FunctionMissingError(NotSupportedError):
 
 
 class NotSkfError(HostError):
-    """A file that is no SKF library, or one that cannot be loaded here."""
+    """No file, none that is an SKF library, or one that cannot be loaded here."""
 
-    exit_code = Exit.USAGE
+    exit_code = Exit.MISSING_COMPONENT
 
 
 def name_of(code: int) -> str:

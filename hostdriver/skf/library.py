@@ -163,8 +163,6 @@ def _check_architecture(path: str) -> None:
 
     :raises NotSkfError: a file that is none for this computer.
     """
-    if not path:
-        raise NotSkfError(N_("--token skf: names no library: skf:/path/to/library.so"))
     if "/" not in path or not sys.platform.startswith("linux"):
         return
     try:

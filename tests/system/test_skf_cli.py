@@ -152,11 +152,11 @@ def test_what_cannot_be_done_through_a_library(run: Path) -> None:
             2, "info", "--dialect", "middle"
         )
         assert "no key “none”" in Host(run, "none").failing(3, "info")
-    for spec, words in (
-        ("skf:", "names no library"),
-        ("skf:/nowhere.so", "cannot be read"),
-        (f"skf:{__file__}", "is no shared library"),
-        ("skf:libc.so.6", "is no SKF library"),
+    for code, spec, words in (
+        (2, "skf:", "names no library"),
+        (23, "skf:/nowhere.so", "cannot be read"),
+        (23, f"skf:{__file__}", "is no shared library"),
+        (23, "skf:libc.so.6", "is no SKF library"),
     ):
-        assert words in failing(2, "host", "info", "--token", spec, run=run)
+        assert words in failing(code, "host", "info", "--token", spec, run=run)
     assert "expected skf:LIBRARY or pkcs11:MODULE" in failing(2, "host", "list", "--token", "socket", run=run)
