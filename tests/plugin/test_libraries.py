@@ -42,8 +42,15 @@ def test_cancelled(key, token, press):
     with pytest.raises(CancelledError), key.pending(pair(key, token).sign, TRANSFER, SignInput.MESSAGE):
         press("cancel")
 
-def test_the_key_says_who_it_is(key, token):
-    assert token.info().serial == key.serial
+def test_pulled_out(key, token):
+    from hostdriver.errors import KeyRemovedError
+
+    with pytest.raises(KeyRemovedError), key.pending(pair(key, token).sign, TRANSFER, SignInput.MESSAGE):
+        key.unplug()
+    assert not key.plugged
+    key.plug()
+    with key.open_token() as again:
+        assert again.info().serial == key.serial
 """
 APDUS = """
 def test_apdus(session):

@@ -98,6 +98,7 @@ def test_which_key(host: Host) -> None:
     line = host.fails(Exit.SEVERAL_KEYS, "info", spec=f"pkcs11:{MODULE}")
     assert f"pkcs11:{MODULE}:one" in line
     host.fails(Exit.NO_KEY, "info", spec=f"pkcs11:{MODULE}:three")
+    assert "finds no key: is it plugged in" in host.fails(Exit.NO_KEY, "info", spec="pkcs11:opensc-pkcs11.so")
     host.fails(Exit.USAGE, "info", spec="pkcs11:/nowhere.so")
     host.fails(Exit.USAGE, "info", spec="pkcs11:libm.so.6")
     host.fails(Exit.NOT_FOUND, "sign", host.hsm.directory / "softhsm2.conf")
