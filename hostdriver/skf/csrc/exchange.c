@@ -67,15 +67,15 @@ static ULONG one(struct device *device, const struct command *command, uint8_t *
     ULONG status = device->removed ? SAR_DEVICE_REMOVED
                                    : device->link->exchange(device->link, frame, size, frame, &got);
     device->removed = device->removed || status == SAR_DEVICE_REMOVED;
-    if (status) {
-        return status;
+    if (!status && (got < SW_SIZE || got > MAX_FRAME)) {
+        status = SAR_UNKNOWNERR;
     }
-    if (got < SW_SIZE || got > MAX_FRAME) {
-        return SAR_UNKNOWNERR;
+    if (!status) {
+        answer->sw = (uint16_t)(frame[got - 2] << 8 | frame[got - 1]);
+        status = append(answer, frame, got - SW_SIZE);
     }
-    got -= SW_SIZE;
-    answer->sw = (uint16_t)(frame[got] << 8 | frame[got + 1]);
-    return append(answer, frame, got);
+    wipe(frame, status ? MAX_FRAME : size > got ? size : got);
+    return status;
 }
 
 ULONG device_exchange(struct device *device, const struct command *command, struct answer *answer) {
@@ -97,7 +97,6 @@ ULONG device_exchange(struct device *device, const struct command *command, stru
             status = one(device, answer->sw == SW_MORE ? command : &more, frame, answer);
         }
     }
-    wipe(frame, MAX_FRAME);
     free(frame);
     return status;
 }

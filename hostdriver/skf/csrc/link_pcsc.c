@@ -118,11 +118,12 @@ static ULONG exchange(struct link *link, const uint8_t *apdu, size_t size, uint8
         return SAR_MEMORYERR;
     }
     pcsc_long status = self->pcsc->transmit(self->card, &send, apdu, (pcsc_dword)size, NULL, received, &got);
-    if (status == PCSC_OK && got <= *answer_size) {
+    const size_t most = *answer_size;
+    if (status == PCSC_OK && got <= most) {
         memcpy(answer, received, got);
         *answer_size = got;
     }
-    wipe(received, *answer_size);
+    wipe(received, got <= most ? got : most);
     free(received);
     return status == PCSC_OK ? SAR_OK : SAR_DEVICE_REMOVED;
 }

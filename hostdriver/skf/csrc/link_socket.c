@@ -22,6 +22,7 @@ enum {
     FAREWELL_MS = 2000,    /* how long a key may take to let go */
     FIRST_PAUSE_US = 1000, /* between two attempts to lock */
     LAST_PAUSE_US = 50000,
+    GRACE_US = 100000, /* the least wait for a lock: another program's UNLOCK may be on its way */
 };
 
 struct socket_link {
@@ -134,7 +135,6 @@ static void pause_us(uint64_t time) {
 /* LOCK, and with it an APDU, if any, which a key that another program has answers with *busy*: both come again then. */
 static ULONG lock_with(struct socket_link *self, const uint8_t *apdu, size_t size, uint8_t *answer,
                        size_t *answer_size) {
-    const size_t room = apdu ? *answer_size : 0;
     for (uint64_t pause = FIRST_PAUSE_US;; pause = 2 * pause < LAST_PAUSE_US ? 2 * pause : LAST_PAUSE_US) {
         uint8_t held = 1;
         size_t held_size = sizeof held;
@@ -142,15 +142,15 @@ static ULONG lock_with(struct socket_link *self, const uint8_t *apdu, size_t siz
         if (!sent || !receive_frame(self->file, &held, &held_size, CONTROL_MS) || held_size != 1) {
             return SAR_DEVICE_REMOVED;
         }
-        if (apdu) {
-            *answer_size = room;
-            if (!receive_frame(self->file, answer, answer_size, held ? CONTROL_MS : ANSWER_MS)) {
-                return SAR_DEVICE_REMOVED;
-            }
-        }
         if (!held) {
             self->unasked = false;
-            return SAR_OK;
+            bool answered = !apdu || receive_frame(self->file, answer, answer_size, ANSWER_MS);
+            return answered ? SAR_OK : SAR_DEVICE_REMOVED;
+        }
+        uint8_t busy[2];
+        size_t busy_size = sizeof busy;
+        if (apdu && !receive_frame(self->file, busy, &busy_size, CONTROL_MS)) {
+            return SAR_DEVICE_REMOVED;
         }
         uint64_t now = now_us();
         if (now >= self->until) {
@@ -171,8 +171,9 @@ static ULONG exchange(struct link *link, const uint8_t *apdu, size_t size, uint8
 
 static ULONG lock(struct link *link, uint64_t until, bool at_once) {
     struct socket_link *self = (struct socket_link *)link;
+    const uint64_t least = now_us() + GRACE_US;
     self->unasked = true;
-    self->until = until;
+    self->until = until > least ? until : least;
     return at_once ? lock_with(self, NULL, 0, NULL, NULL) : SAR_OK;
 }
 

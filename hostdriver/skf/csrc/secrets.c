@@ -4,10 +4,17 @@
 #include "internal.h"
 
 void wipe(void *bytes, size_t size) {
+#ifdef __GNUC__
+    if (size) {
+        memset(bytes, 0, size);
+        __asm__ volatile("" : : "r"(bytes) : "memory"); /* somebody might read it: the zeros must be there */
+    }
+#else
     volatile uint8_t *at = bytes;
     while (size--) {
         *at++ = 0;
     }
+#endif
 }
 
 static uint32_t rotate(uint32_t word, int by) {
