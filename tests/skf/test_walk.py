@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,19 +57,26 @@ class Walk:
         self.outside.judge()
         return said
 
-    def _press(self) -> None:
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """The program goes on, and the key asks until the end of the block."""
+        self._program.go_on()
         with self.key.rig.pending(self._program.peek):
+            yield
+
+    def _press(self) -> None:
+        with self._asking():
             self.key.rig.page_and_press_ok()
 
     def _press_for_message(self) -> None:
-        with self.key.rig.pending(self._program.peek):
+        with self._asking():
             shown = self.key.rig.shown_pages()
             assert "张三" in shown
             assert "123.23" in shown
             self.key.rig.page_and_press_ok()
 
     def _cancel(self) -> None:
-        with self.key.rig.pending(self._program.peek):
+        with self._asking():
             self.key.rig.press("cancel")
 
     def _make_encryption_pairs(self) -> None:

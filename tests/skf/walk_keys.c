@@ -46,13 +46,13 @@ void sign_sm2(struct walk *walk) {
     ULONG size = message(text, sizeof text), room = 0;
     CHECK(digest(walk, SGD_SM3, &walk->sm2_public, text, size, e) == sizeof e);
     log_in(walk);
-    say("press for the digest");
+    wait_for("press for the digest");
     OK(skf.SKF_ECCSignData(walk->sm2, e, sizeof e, &ready));
     save_signature("sm2.ready", &ready);
     log_in(walk);
     OK(skf.V_SignMessage(walk->sm2, 0, text, size, NULL, &room));
     CHECK(room == sizeof shown);
-    say("press for the message");
+    wait_for("press for the message");
     OK(skf.V_SignMessage(walk->sm2, SGD_SM3, text, size, (BYTE *)&shown, &room));
     save_signature("sm2.shown", &shown);
     OK(skf.SKF_ECCVerify(walk->device, &walk->sm2_public, e, sizeof e, &ready));
@@ -60,7 +60,7 @@ void sign_sm2(struct walk *walk) {
     e[0] ^= 1;
     CHECK(skf.SKF_ECCVerify(walk->device, &walk->sm2_public, e, sizeof e, &ready) != SAR_OK);
     log_in(walk);
-    say("cancel the message");
+    wait_for("cancel the message");
     IS(SAR_CANCELLED, skf.V_SignMessage(walk->sm2, 0, text, size, (BYTE *)&shown, &room));
     say("signed with SM2");
 }
@@ -77,14 +77,14 @@ void sign_rsa(struct walk *walk) {
     CHECK(room == RSA_SIZE);
     room--;
     IS(SAR_BUFFER_TOO_SMALL, skf.SKF_RSASignData(walk->rsa, info, sizeof info, signature, &room));
-    say("press for the digest");
+    wait_for("press for the digest");
     OK(skf.SKF_RSASignData(walk->rsa, info, sizeof info, signature, &room));
     save("rsa.ready", signature, room);
     OK(skf.SKF_RSAVerify(walk->device, &walk->rsa_public, info, sizeof info, signature, room));
     info[sizeof info - 1] ^= 1;
     CHECK(skf.SKF_RSAVerify(walk->device, &walk->rsa_public, info, sizeof info, signature, room) != SAR_OK);
     log_in(walk);
-    say("press for the message");
+    wait_for("press for the message");
     OK(skf.V_SignMessage(walk->rsa, SGD_SHA256, text, size, signature, &room));
     save("rsa.shown", signature, room);
     say("signed with RSA");
