@@ -91,7 +91,7 @@ class Bench:
 
     def random_locked(self, rounds: int = 41) -> Result:
         """The call beside the same frames: the key is locked for it, as other programs may have it open."""
-        return self._beside_bare("GenRandom, libskf / the same, locked", "locked", rounds)
+        return self._beside_bare("GenRandom, libskf / bare and locked", "locked", rounds)
 
     def _beside_bare(self, name: str, bare: str, rounds: int) -> Result:
         return compare_times(

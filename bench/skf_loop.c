@@ -107,22 +107,24 @@ static int receive(BYTE *body, size_t size) {
            recv(file, body, size, MSG_WAITALL) == (ssize_t)size;
 }
 
-static int bare_random(void) {
-    static const BYTE request[] = {0, 7, 0x80, 0x50, 0, 0, 0, 0, RANDOM_SIZE};
+static int take_random(void) {
     BYTE answer[RANDOM_SIZE + 2];
-    if (send(file, request, sizeof request, 0) != sizeof request || !receive(answer, sizeof answer)) {
-        return 0;
-    }
+    int came = receive(answer, sizeof answer) && answer[RANDOM_SIZE] == 0x90;
     last_size = RANDOM_SIZE;
     memcpy(last, answer, last_size);
-    return answer[RANDOM_SIZE] == 0x90;
+    return came;
+}
+
+static int bare_random(void) {
+    static const BYTE request[] = {0, 7, 0x80, 0x50, 0, 0, 0, 0, RANDOM_SIZE};
+    return send(file, request, sizeof request, 0) == sizeof request && take_random();
 }
 
 static int bare_locked(void) {
-    static const BYTE lock[] = {0, 1, 5}, unlock[] = {0, 1, 6};
+    static const BYTE request[] = {0, 1, 5, 0, 7, 0x80, 0x50, 0, 0, 0, 0, RANDOM_SIZE}, unlock[] = {0, 1, 6};
     BYTE held;
-    return send(file, lock, sizeof lock, 0) == sizeof lock && receive(&held, sizeof held) && !held && bare_random() &&
-           send(file, unlock, sizeof unlock, 0) == sizeof unlock;
+    return send(file, request, sizeof request, 0) == sizeof request && receive(&held, sizeof held) && !held &&
+           take_random() && send(file, unlock, sizeof unlock, 0) == sizeof unlock;
 }
 
 /* The loop -------------------------------------------------------------------------------------------------------- */

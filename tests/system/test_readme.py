@@ -15,7 +15,7 @@ from tests.rig.pcscd import PrivatePcscd
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r"^```python (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"^```(?:python|c) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LANGUAGES = {"README.zh-CN.md": "zh_CN.UTF-8"}
 
 
@@ -27,6 +27,8 @@ CASES = [
     *(pytest.param(name, number, id=f"{name}-{number}") for name in READMES for number in range(5)),
     pytest.param("docs/control-api.md", 0, id="control-api"),
     pytest.param("docs/host-session.md", 0, id="host-session"),
+    pytest.param("docs/measuring.md", 0, id="measuring"),
+    *(pytest.param("docs/skf.md", number, id=f"skf-{number}") for number in range(2)),
     pytest.param("docs/signed-data.md", 0, id="signed-data-sm2"),
     pytest.param("docs/signed-data.md", 1, id="signed-data-rsa", marks=pytest.mark.slow),
     pytest.param("docs/signed-data.md", 2, id="signed-data-request", marks=pytest.mark.slow),
@@ -65,13 +67,21 @@ def test_a_block_of_the_readme(
             assert any(pattern.fullmatch(found) for found in printed), (line, done.stdout)
 
 
+def commands(name: str) -> list[str]:
+    return [line for block in blocks(name) for line in block.splitlines() if line.startswith("$ ")]
+
+
 def test_both_readmes_show_the_same_commands() -> None:
-    english, chinese = (
-        [line for block in blocks(name) for line in block.splitlines() if line.startswith("$ ")]
-        for name in READMES
-    )
-    assert english == chinese
+    assert commands("README.md") == commands("README.zh-CN.md")
     assert len(blocks("README.md")) == 5
+
+
+def test_both_pages_of_skf_show_the_same_program_and_commands() -> None:
+    english, chinese = (ROOT / "docs" / name for name in ("skf.md", "skf.zh-CN.md"))
+    assert commands("docs/skf.md") == commands("docs/skf.zh-CN.md")
+    assert len(blocks("docs/skf.md")) == 2
+    programs = [_FILE.findall(page.read_text(encoding="utf-8")) for page in (english, chinese)]
+    assert programs[0] == programs[1] != []
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda page: page.name)
