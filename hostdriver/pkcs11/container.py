@@ -39,10 +39,11 @@ class Held(NamedTuple):
 
 
 class _Signer(NamedTuple):
-    """A private key, and under which login it was found."""
+    """A private key, its public half, and under which login it was found."""
 
     handle: int
     algorithm: Algorithm | None
+    public: PublicKey | None
     login: int
 
 
@@ -120,7 +121,7 @@ class Pkcs11Container(token.Container):
         with self._session.lock:
             if self._signer is None or self._signer.login != self._session.logins:
                 self._signer = self._find_signer()
-            key, algorithm, _ = self._signer
+            key, algorithm, public, _ = self._signer
             if algorithm is Algorithm.RSA:
                 order = rsa_order(self._mechanisms, data, source, hash_code)
                 return self._session.sign(order.mechanism, key, order.data)
@@ -128,10 +129,9 @@ class Pkcs11Container(token.Container):
                 raise NotSupportedError(
                     N_("{name} has a key pair that is neither RSA nor SM2"), name=printable(self.name)
                 )
-            public_key = self.public_key()
-            if not isinstance(public_key, sm2.PublicKey):
+            if not isinstance(public, sm2.PublicKey):
                 raise error_for(SW.KEY_NOT_FOUND)
-            order = sm2_order(self._mechanisms, self._habits, data, source, public_key)
+            order = sm2_order(self._mechanisms, self._habits, data, source, public)
             raw = self._session.sign(order.mechanism, key, order.data)
         try:
             return sm2_signature(raw)
@@ -198,7 +198,7 @@ class Pkcs11Container(token.Container):
             raise error_for(SW.NOT_LOGGED_IN)
         if handle is None or self._use() is not KeyUse.SIGN:
             raise KeyNotFoundError(SW.KEY_NOT_FOUND)
-        return _Signer(handle, self._algorithm_of(handle), self._session.logins)
+        return _Signer(handle, self._algorithm_of(handle), self._public_key(), self._session.logins)
 
     def _use(self) -> KeyUse:
         """What its pair is for, by the private key, else by the public one; a bare certificate may be of either."""

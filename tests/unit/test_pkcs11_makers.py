@@ -24,6 +24,7 @@ from hostdriver.errors import (
     HostError,
     InitialPinError,
     KeyBusyError,
+    KeyNotFoundError,
     KeyRemovedError,
     NewPinRefusedError,
     NoKeyError,
@@ -38,7 +39,8 @@ from hostdriver.pkcs11.failures import CryptokiError, ModuleError
 from hostdriver.pkcs11.module import finalize_all, load
 from hostdriver.token import Algorithm, Application, Container, Event, PinFacts, Token
 from hostdriver.tokens import open_token
-from protocols.gmt import PinType, SignInput
+from protocols import sm2
+from protocols.gmt import KeyUse, PinType, SignInput
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "rig" / "cryptoki" / "module.c"
@@ -193,6 +195,25 @@ def test_a_key_type_of_an_unknown_maker(sm2_key: Told) -> None:
     sm2_key.can()
     facts = pair(sm2_key).facts()
     assert (facts.type, facts.algorithm, facts.bits) == ("0x80000004", None, 0)
+
+
+def test_a_pair_that_does_not_sign_is_an_encryption_pair(sm2_key: Told) -> None:
+    sm2_key.put("signs", b"\0")
+    container = pair(sm2_key)
+    facts = container.facts()
+    assert (facts.algorithm, facts.bits, facts.exchange_bits) == (Algorithm.SM2, 0, 256)
+    key = container.public_key(KeyUse.EXCHANGE)
+    assert key == sm2.PublicKey(int.from_bytes(POINT[:32]), int.from_bytes(POINT[32:]))
+    with pytest.raises(KeyNotFoundError):
+        container.public_key()
+    with pytest.raises(KeyNotFoundError):
+        container.sign(MESSAGE, SignInput.MESSAGE)
+
+
+@pytest.mark.parametrize(("category", "names"), [(1, ["07", "08"]), (2, ["pair"])])
+def test_an_authoritys_certificate_is_no_container(sm2_key: Told, category: int, names: list[str]) -> None:
+    sm2_key.certificate_category = category
+    assert application(sm2_key).containers() == names  # of one label
 
 
 # Answers

@@ -123,7 +123,6 @@ def test_no_key_and_none_of_that_label(tmp_path: Path, monkeypatch: pytest.Monke
         ("/nowhere/module.so", "cannot be loaded: .*No such file"),
         (__file__, "cannot be loaded: .*invalid ELF header"),
         ("libm.so.6", "is no PKCS#11 module: it has no C_GetFunctionList"),
-        ("", "is no PKCS#11 module"),
     ],
 )
 def test_what_is_no_module(path: str, reason: str) -> None:

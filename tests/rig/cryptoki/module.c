@@ -31,7 +31,7 @@ typedef struct { CK_ULONG type; void *parameter; CK_ULONG length; } CK_MECHANISM
 typedef struct { void *create, *destroy, *lock, *unlock; CK_ULONG flags; void *reserved; } CK_C_INITIALIZE_ARGS;
 
 enum { OK = 0, SLOT_ID_INVALID = 3, NO_EVENT = 8, CANT_LOCK = 0xA, ATTRIBUTE_TYPE_INVALID = 0x12, TOKEN_NOT_PRESENT = 0xE0 };
-enum { PUBLIC_KEY = 2, PRIVATE_KEY = 3 };
+enum { CERTIFICATE = 1, PUBLIC_KEY = 2, PRIVATE_KEY = 3 };
 enum { INITIALIZED = 0x400 };
 
 /* What a test sets. */
@@ -40,7 +40,8 @@ CK_ULONG present = 1;             /* bit n: a token in slot n */
 CK_ULONG slot_answer, initialize_answer, open_rw_answer, login_answer, set_pin_answer, sign_answer, find_answer;
 CK_ULONG has_locks = 1, tells_events = 1, has_no_end, token_flags;
 CK_ULONG mechanisms[8], mechanism_count;
-CK_ULONG key_type, attribute_length;
+CK_ULONG key_type, attribute_length, certificate_category;
+CK_BYTE signs = 1;
 CK_BYTE point[67];
 CK_BYTE signature[128];
 CK_ULONG signature_length;
@@ -195,7 +196,8 @@ static CK_RV C_FindObjects(CK_ULONG session, CK_ULONG *handles, CK_ULONG most, C
 {
     const CK_ULONG wanted = searches[session].wanted;
     (void)most;
-    *count = !searches[session].searched && (wanted == PUBLIC_KEY || wanted == PRIVATE_KEY);
+    *count = !searches[session].searched
+             && (wanted == PUBLIC_KEY || wanted == PRIVATE_KEY || (wanted == CERTIFICATE && certificate_category));
     *handles = wanted;
     searches[session].searched = !has_no_end;
     return OK;
@@ -217,14 +219,14 @@ static CK_RV give(CK_ATTRIBUTE *attribute, const void *value, CK_ULONG length)
 
 static CK_RV C_GetAttributeValue(CK_ULONG session, CK_ULONG object, CK_ATTRIBUTE *attribute, CK_ULONG count)
 {
-    static const CK_BYTE yes = 1;
-    (void)session, (void)object, (void)count;
+    (void)session, (void)count;
     switch (attribute->type) {
     case 0x003: return give(attribute, "pair", 4);
     case 0x100: return give(attribute, &key_type, sizeof key_type);
-    case 0x102: return give(attribute, "\x07", 1);
+    case 0x087: return give(attribute, &certificate_category, sizeof certificate_category);
+    case 0x102: return give(attribute, object == CERTIFICATE ? "\x08" : "\x07", 1);
     case 0x108:
-    case 0x10A: return give(attribute, &yes, 1);
+    case 0x10A: return give(attribute, &signs, 1);
     case 0x181: return give(attribute, point, sizeof point);
     default: attribute->length = (CK_ULONG)-1; return ATTRIBUTE_TYPE_INVALID;
     }
