@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from emulator.device import Device
+from emulator.hardware.clock import ManualClock
 from emulator.profiles import Profile
 from tests.rig.cli import run_directory
+from tests.rig.key import stored
 from tests.rig.pcscd import missing_components
 from tests.rig.skf import SkfKey, library, skf_key
 from tests.rig.skf_calls import Handle, Skf
@@ -40,6 +43,12 @@ def key(profile: Profile, stage: str, run: Path) -> Iterator[SkfKey]:
     """A key on its socket."""
     with skf_key(profile, stage, run) as key:
         yield key
+
+
+@pytest.fixture
+def card(profile: Profile, stage: str, clock: ManualClock) -> Device:
+    """A key without a link."""
+    return Device(profile, storage=stored(profile, stage), clock=clock)
 
 
 @pytest.fixture
