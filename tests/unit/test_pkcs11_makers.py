@@ -33,9 +33,9 @@ from hostdriver.errors import (
     PinIncorrectError,
     PinLockedError,
 )
-from hostdriver.outcomes import Ckr
+from hostdriver.outcomes import OUTCOMES, Ckr, outcome_of_ckr
 from hostdriver.pkcs11.cryptoki import VENDOR_DEFINED, TokenFlag
-from hostdriver.pkcs11.failures import CryptokiError, ModuleError
+from hostdriver.pkcs11.failures import CryptokiError, ModuleError, failure
 from hostdriver.pkcs11.module import finalize_all, load
 from hostdriver.token import Algorithm, Application, Container, Event, PinFacts, Token
 from hostdriver.tokens import open_token
@@ -246,6 +246,14 @@ def test_every_answer_has_its_error(sm2_key: Told, maker: str, code: int, kind: 
     with pytest.raises(kind) as caught:
         pair(sm2_key).sign(b"d" * 32, SignInput.DIGEST)
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("code", sorted({code for outcome in OUTCOMES for code in outcome.ckrs}))
+def test_every_answer_ends_with_the_exit_code_of_the_table(code: int) -> None:
+    """docs/errors.md; a PIN that breaks the rules is a new one."""
+    outcome = outcome_of_ckr(code)
+    assert outcome
+    assert failure("SetPIN", code, {}).exit_code == outcome.exit_code
 
 
 def test_an_unknown_answer_is_told_with_its_number(sm2_key: Told) -> None:
