@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from ctypes import CFUNCTYPE
+
+from hostdriver import token
 from hostdriver.apdu_token import ApduToken
 from hostdriver.errors import KeyNotFoundError
 from hostdriver.gmt import GmtSession
-from hostdriver.token import Algorithm, Container, ContainerFacts, PublicKey
+from hostdriver.outcomes import Sar
+from hostdriver.skf.container import Container
+from hostdriver.skf.functions import FUNCTIONS, Handle, ULong
+from hostdriver.skf.habits import STANDARD
+from hostdriver.skf.library import Library
+from hostdriver.skf.token import SkfContainer, SkfToken
+from hostdriver.token import Algorithm, ContainerFacts, PublicKey
 from protocols.fields import u16, u32
 from protocols.gmt import ContainerType, HashAlgorithm, Ins, KeyUse, SignInput
 from protocols.sw import SW
@@ -18,6 +27,9 @@ _ANSWERS = {
     Ins.GET_CONTAINER_INFO: bytes((ContainerType.ECC,)) + u32(256) + u32(0) + bytes(2),
     Ins.ECC_SIGN_DATA: _SIGNATURE,
 }
+
+
+NULL_FACTS = ContainerFacts("NULL", "SM2", Algorithm.SM2, 256, False, 0, False)
 
 
 class NullTransport:
@@ -38,34 +50,48 @@ class NullTransport:
         """See `Transport.close`."""
 
 
-class _NullContainer(Container):
-    """What stands for a maker's library, none of whose time is ours."""
+class _NullLibrary(Library):
+    """An SKF library whose functions answer SAR_OK: Python's own, called as C, which takes a little longer than C."""
 
-    name = "NULL"
+    def __init__(self) -> None:
+        self.path = "null"
+        self.habits = STANDARD
+        self._functions = {
+            name: CFUNCTYPE(ULong, *FUNCTIONS[name])(lambda *_arguments: Sar.OK)
+            for name in ("SKF_GetContainerType", "SKF_ECCSignData")
+        }
+
+
+class _NullContainer(token.Container):
+    """What stands for a PKCS#11 module and the layer above it."""
+
+    name = NULL_FACTS.name
 
     def facts(self) -> ContainerFacts:
-        """See `Container.facts`."""
-        return ContainerFacts(self.name, "SM2", Algorithm.SM2, 256, False, 0, False)
+        """See `token.Container.facts`."""
+        return NULL_FACTS
 
     def certificate(self, use: KeyUse = KeyUse.SIGN) -> bytes:
-        """See `Container.certificate`."""
-        return b""
+        """See `token.Container.certificate`."""
+        raise KeyNotFoundError(SW.KEY_NOT_FOUND)
 
     def public_key(self, use: KeyUse = KeyUse.SIGN) -> PublicKey:
-        """See `Container.public_key`."""
+        """See `token.Container.public_key`."""
         raise KeyNotFoundError(SW.KEY_NOT_FOUND)
 
     def sign(self, data: bytes, source: SignInput, hash_code: HashAlgorithm = HashAlgorithm.SHA256) -> bytes:
-        """See `Container.sign`."""
+        """See `token.Container.sign`."""
         return _SIGNATURE
 
 
-def null_container(kind: str) -> tuple[str, Container]:
+def null_container(kind: str) -> tuple[str, token.Container]:
     """Which layers it has, and a container with an SM2 pair.
 
-    :param kind: of the token in whose place it stands.
+    :param kind: of the token in whose place it stands: `apdu`, `skf` or `pkcs11`.
     """
     if kind == ApduToken.kind:
         session = GmtSession(NullTransport())
         return "runner and APDUs", ApduToken(session).open_application("NULL").container("NULL")
+    if kind == SkfToken.kind:
+        return "runner and calls by ctypes", SkfContainer(Container(_NullLibrary(), Handle(1), "NULL"))
     return "runner", _NullContainer()

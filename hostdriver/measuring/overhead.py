@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hostdriver.measuring.jobs import Signing
-from hostdriver.measuring.null_token import null_container
+from hostdriver.measuring.null_token import NULL_FACTS, null_container
 from hostdriver.measuring.runner import Plan, run
 from hostdriver.measuring.series import Series
 
@@ -18,7 +18,7 @@ _SAMPLES = 500
 class Overhead:
     """Of one signature.
 
-    :param layers: what it covers: `runner and APDUs`, or `runner` where a maker's library does all the rest.
+    :param layers: what it covers: `runner and APDUs`, `runner and calls by ctypes`, or `runner` alone (PKCS#11).
     :param ms: milliseconds, the median.
     """
 
@@ -37,7 +37,7 @@ def overhead(kind: str) -> Overhead:
     :param kind: of the token that is measured: `apdu`, `skf` or `pkcs11`.
     """
     layers, container = null_container(kind)
-    job = Signing(container, container.facts(), None, size=0)
+    job = Signing(container, NULL_FACTS, None, size=0)
     series = Series(job.subject)
     run(job, Plan(count=_SAMPLES, pressed=False), series, lambda _series: None)
     return Overhead(layers, series.figures().p50)

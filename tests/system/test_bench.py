@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import machine, memory, sm2_core, suites
+from bench import machine, memory, skf, sm2_core, suites
 from bench.__main__ import measured
 from bench.ratios import Result, UnavailableError, compare, compare_times
 from bench.two_at_once import processes, signatures_until, threads
 from bench.usb import RoundTrips, Times
 from tests.rig.pcscd import PrivatePcscd
+from tests.rig.skf import library
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +38,21 @@ def test_a_suite(suite: Callable[..., Result]) -> None:
     except UnavailableError as error:
         pytest.skip(str(error))
     assert judged(result)
+
+
+@pytest.mark.slow
+def test_the_suites_of_libskf() -> None:
+    with skf.bench(library()) as bench:
+        for suite in bench.suites:
+            try:
+                assert judged(suite(rounds=1))
+            except UnavailableError as error:
+                pytest.skip(str(error))
+
+
+def test_without_a_library_one_line_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"^libskf: make skf$"), skf.bench(tmp_path / "none.so"):
+        pass
 
 
 def test_the_start() -> None:

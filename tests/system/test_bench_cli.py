@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.rig.cli import PIN, Started, Up, failing, profile_file, run_directory, vukey
+from tests.rig.skf import library
+from tests.rig.softhsm import MODULE, USER_PIN, SoftHsm
 
 MODEL = "icbc-1g-gd"
 """It has no display and no button: signatures want the PIN alone."""
@@ -139,3 +141,37 @@ def test_json_of_a_run_that_failed_is_nothing(run: Path) -> None:
     with Up(run, "--link", "socket", "--approve", "never"):
         done = vukey("bench", "--count", "1", "--json", run=run, VUKEY_PIN=PIN)
     assert (done.returncode, done.stdout) == (9, "")
+
+
+@pytest.mark.slow
+def test_a_key_behind_an_skf_library(run: Path, key: Up) -> None:
+    options = ("--token", f"skf:{library()}", "--count", "2", "--generate", "--size", "200", "--json")
+    done = vukey("bench", *options, run=run, VUKEY_PIN=PIN)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["circumstances"]["way"] == f"skf:{library().name}"
+    assert result["overhead"]["layers"] == "runner and calls by ctypes"
+    assert [each["operation"] for each in result["series"]] == [
+        "verify-pin",
+        "random",
+        "sign",
+        "sign",
+        "generate",
+    ]
+    assert key.serial not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_key_behind_a_pkcs11_module(run: Path, tmp_path: Path) -> None:
+    """Key pairs are made by that way too, and gone afterwards: pkcs11-tool sees the one that was there before."""
+    hsm = SoftHsm(tmp_path)
+    hsm.add("one")
+    hsm.add_key()
+    options = ("--token", f"pkcs11:{MODULE}", "--count", "2", "--generate", "--json")
+    done = vukey(
+        "bench", *options, run=run, VUKEY_PIN=USER_PIN, SOFTHSM2_CONF=hsm.environment["SOFTHSM2_CONF"]
+    )
+    assert done.returncode == 0, done.stderr
+    operations = [each["operation"] for each in json.loads(done.stdout)["series"]]
+    assert operations == ["verify-pin", "random", "sign", "generate"]
+    assert hsm.tool("--list-objects", "--type", "privkey").count("Private Key Object") == 1
