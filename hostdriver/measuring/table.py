@@ -14,7 +14,7 @@ from protocols.i18n import _
 
 def print_table(run: Run) -> None:
     """On standard output; the circumstances are below it."""
-    table = Table(_("milliseconds"), "n", "/s", "p50", "p95", "p99", "max", box=None, pad_edge=False)
+    table = Table(_("milliseconds"), "n", "/s", "p50", "p95", "p99", _("max"), box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for series in run.series:
