@@ -32,6 +32,7 @@ static void after_fork_in_child(void) {
     pthread_mutex_init(&events_guard, NULL);
     pthread_mutex_init(&discovery_guard, NULL);
     events_forget();
+    pcsc_forget();
     for (struct device *device = devices; device; device = device->next) {
         device->link->forget(device->link);
     }

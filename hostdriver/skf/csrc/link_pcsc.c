@@ -7,6 +7,7 @@
 #include "pcsc.h"
 
 enum { CLA_PLAIN = 0x80, DEV_AUTH = 0x10, CHANGE_DEV_AUTH_KEY = 0x12, CHANGE_PIN = 0x16, VERIFY_PIN = 0x18 };
+enum { GRACE_US = 300000 }; /* the least wait for a transaction: pcsc-lite asks for one ten times a second */
 
 enum asking { NOT_ASKED, ASKED, GRANTED, FAILED };
 
@@ -73,6 +74,8 @@ static bool start_asking(struct pcsc_link *self) {
 static ULONG lock(struct link *link, uint64_t until, bool at_once) {
     (void)at_once;
     struct pcsc_link *self = (struct pcsc_link *)link;
+    const uint64_t least = now_us() + GRACE_US;
+    until = until > least ? until : least;
     struct timespec end = {.tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000 * 1000)};
     ULONG status = SAR_OK;
     pthread_mutex_lock(&self->mutex);

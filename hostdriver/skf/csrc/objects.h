@@ -41,6 +41,7 @@ struct reader_state {
 ULONG pcsc_link_open(const char *reader, struct link **link);
 ULONG pcsc_readers(struct reader_state **readers, size_t *count);
 bool pcsc_has_card(const char *reader);
+void pcsc_forget(void); /* after a fork */
 /* Blocks until a reader or a card comes or goes; the first time not at all: what changes afterwards ends the next. */
 struct pcsc_watch;
 struct pcsc_watch *pcsc_watch_open(void); /* NULL: no PC/SC here */

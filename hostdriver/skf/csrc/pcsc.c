@@ -43,49 +43,69 @@ const struct pcsc *pcsc_library(void) {
     return loaded ? &library : NULL;
 }
 
-char *pcsc_reader_names(const struct pcsc *pcsc, pcsc_long context) {
+/* The readers of a context as they are now; `names`, which the caller frees, is what their names point to. */
+static pcsc_long look(const struct pcsc *pcsc, pcsc_long context, struct pcsc_reader *readers, size_t *count,
+                      char **names) {
     pcsc_dword size = MAX_NAMES;
-    char *names = calloc(1, MAX_NAMES + 2);
-    if (!names || pcsc->list_readers(context, NULL, names, &size) != PCSC_OK) {
-        free(names);
-        return NULL;
+    *count = 0;
+    *names = calloc(1, MAX_NAMES + 2);
+    pcsc_long status = *names ? pcsc->list_readers(context, NULL, *names, &size) : PCSC_NO_READERS;
+    if (status != PCSC_OK) {
+        return status == PCSC_NO_READERS ? PCSC_OK : status;
     }
-    return names;
+    for (const char *name = *names; *name && *count < MAX_READERS; name += strlen(name) + 1) {
+        readers[(*count)++] = (struct pcsc_reader){.name = name};
+    }
+    return *count ? pcsc->status_change(context, 0, readers, (pcsc_dword)*count) : PCSC_OK;
 }
 
-static size_t fill(struct pcsc_reader *readers, const char *names) {
-    size_t count = 0;
-    for (const char *name = names; name && *name && count < MAX_READERS; name += strlen(name) + 1) {
-        readers[count++] = (struct pcsc_reader){.name = name};
+/* The program's own context. While it lives the readers' counters go on: a daemon that starts anew counts anew. */
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+static pcsc_long own;
+static bool has_own;
+static uint32_t daemons;
+
+static pcsc_long look_again(const struct pcsc *pcsc, struct pcsc_reader *readers, size_t *count, char **names) {
+    if (has_own && look(pcsc, own, readers, count, names) == PCSC_OK) {
+        return PCSC_OK;
     }
-    return count;
+    if (has_own) {
+        free(*names);
+        pcsc->release(own);
+    }
+    *names = NULL;
+    pcsc_long status = pcsc->establish(SCOPE_SYSTEM, NULL, NULL, &own);
+    has_own = status == PCSC_OK;
+    daemons++;
+    return has_own ? look(pcsc, own, readers, count, names) : status;
+}
+
+void pcsc_forget(void) {
+    pthread_mutex_init(&guard, NULL);
+    has_own = false;
 }
 
 ULONG pcsc_readers(struct reader_state **found, size_t *count) {
     const struct pcsc *pcsc = pcsc_library();
-    pcsc_long context;
+    struct pcsc_reader readers[MAX_READERS];
+    size_t known = 0;
+    char *names = NULL;
     *count = 0;
     *found = calloc(MAX_READERS, sizeof **found);
     if (!*found) {
         return SAR_MEMORYERR;
     }
-    if (!pcsc || pcsc->establish(SCOPE_SYSTEM, NULL, NULL, &context) != PCSC_OK) {
-        return SAR_OK; /* no readers */
-    }
-    struct pcsc_reader readers[MAX_READERS];
-    char *names = pcsc_reader_names(pcsc, context);
-    size_t known = fill(readers, names);
-    if (known && pcsc->status_change(context, 0, readers, (pcsc_dword)known) == PCSC_OK) {
-        for (size_t i = 0; i < known; i++) {
-            struct reader_state *reader = &(*found)[(*count)++];
-            strncpy(reader->name, readers[i].name, sizeof reader->name - 1);
-            reader->has_card = readers[i].state & STATE_PRESENT;
-            reader->event = (uint32_t)(readers[i].state >> 16 & 0xFFFF);
-        }
+    pthread_mutex_lock(&guard);
+    bool looked = pcsc && look_again(pcsc, readers, &known, &names) == PCSC_OK;
+    for (size_t i = 0; looked && i < known; i++) {
+        struct reader_state *reader = &(*found)[(*count)++];
+        strncpy(reader->name, readers[i].name, sizeof reader->name - 1);
+        reader->has_card = readers[i].state & STATE_PRESENT;
+        reader->event = daemons << 16 | (uint32_t)(readers[i].state >> 16 & 0xFFFF);
     }
     free(names);
-    pcsc->release(context);
-    return SAR_OK;
+    pthread_mutex_unlock(&guard);
+    return SAR_OK; /* without PC/SC there are none */
 }
 
 bool pcsc_has_card(const char *name) {
@@ -124,13 +144,9 @@ struct pcsc_watch *pcsc_watch_open(void) {
 
 /* Notes the readers as they are now: the next wait ends with whatever changes from here on. */
 static bool note(struct pcsc_watch *watch) {
+    size_t count;
     free(watch->names);
-    watch->names = pcsc_reader_names(watch->pcsc, watch->context);
-    size_t count = fill(watch->readers, watch->names);
-    pcsc_long status = PCSC_OK;
-    if (count) {
-        status = watch->pcsc->status_change(watch->context, 0, watch->readers, (pcsc_dword)count);
-    }
+    pcsc_long status = look(watch->pcsc, watch->context, watch->readers, &count, &watch->names);
     for (size_t i = 0; i < count; i++) {
         watch->readers[i].known = watch->readers[i].state & ~(pcsc_dword)STATE_CHANGED;
     }

@@ -22,7 +22,8 @@ enum {
     STATE_CHANGED = 0x02,
     ATR_ROOM = 33
 };
-static const pcsc_long PCSC_OK = 0, PCSC_RESET = (pcsc_long)0x80100068;
+static const pcsc_long PCSC_OK = 0, PCSC_RESET = (pcsc_long)0x80100068,
+                       PCSC_NO_READERS = (pcsc_long)0x8010002E;
 static const pcsc_dword PCSC_FOR_EVER = 0xFFFFFFFF;
 
 #ifdef __APPLE__
@@ -60,7 +61,4 @@ struct pcsc {
 };
 
 const struct pcsc *pcsc_library(void); /* NULL: not installed */
-/* The readers' names of a context: NUL-separated, an empty one at the end; the caller frees. NULL: none. */
-char *pcsc_reader_names(const struct pcsc *pcsc, pcsc_long context);
-
 #endif
