@@ -119,8 +119,9 @@ def _tell_if_it_takes_long(token: str | None) -> None:
 
 
 def print_json(value: Any) -> None:
-    """JSON on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """JSON on standard output; bytes of a library's that are no text are escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def tell(message: str) -> None:

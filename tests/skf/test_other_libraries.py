@@ -6,13 +6,16 @@ import ctypes
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from hostdriver import tokens
 from hostdriver.errors import (
+    AnswerError,
     Exit,
     HostError,
     NewPinRefusedError,
@@ -23,7 +26,7 @@ from hostdriver.errors import (
     PinIncorrectError,
     SeveralKeysError,
 )
-from hostdriver.skf import SkfFailedError, SkfToken
+from hostdriver.skf import SkfFailedError, SkfToken, device_names
 from hostdriver.skf.habits import HabitsError
 from hostdriver.skf.library import Library
 from hostdriver.token import Algorithm, ContainerFacts, Event, PinFacts
@@ -31,6 +34,7 @@ from protocols import sm2
 from protocols.gmt import HashAlgorithm, SignInput
 from tests.rig.messages import VECTORS
 from tests.rig.verifiers import sm2_digest
+from vukey import app
 
 SOURCE = Path(__file__).parents[1] / "rig" / "other_skf.c"
 VECTOR = json.loads((VECTORS / "display-key.json").read_text())
@@ -203,6 +207,15 @@ def test_several_keys_and_none(maker: Path) -> None:
     ]
 
 
+def test_names_that_are_no_text_on_the_command_line(standard: Path) -> None:
+    for arguments in (("list", "--json"), ("list",)):
+        shown = CliRunner().invoke(app, ["host", *arguments, "--token", f"skf:{standard}"])
+        assert shown.exit_code == 0
+        assert r"\udcc9\udccc 1" in shown.stdout
+        if "--json" in arguments:
+            assert json.loads(shown.stdout)[0]["token"] == f"skf:{standard}:\udcc9\udccc 1"
+
+
 def test_a_path_with_a_colon(standard: Path, tmp_path: Path) -> None:
     library = tmp_path / "a:b.so"
     library.symlink_to(standard)
@@ -221,6 +234,54 @@ def test_a_key_comes_and_goes(other: SkfToken, maker: Path) -> None:
     assert other.wait_for_event(0.01) is None
     other.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "skf-events"]
+
+
+# A library that answers nonsense
+
+
+class Lying(Library):
+    """Announces these sizes one after the other, the last one for ever; SAR_OK only to who asks without a buffer."""
+
+    def __init__(self, path: Path, code: int, *sizes: int) -> None:
+        super().__init__(str(path))
+        self._code = code
+        self._sizes = [*sizes]
+
+    def _function(self, name: str) -> Callable[..., int]:
+        def answer(*arguments: Any) -> int:
+            arguments[-1]._obj.value = self._sizes.pop(0) if len(self._sizes) > 1 else self._sizes[0]
+            return self._code if arguments[-2] else 0
+
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("code", "sizes", "line"),
+    [
+        (0, (0xFFFFFFFF,), "announces 4294967295 bytes"),
+        (0, (10, 11), "announces 11 bytes"),
+        (0x0A000020, (10, 11), "does not end"),
+    ],
+)
+def test_sizes_that_make_no_sense(standard: Path, code: int, sizes: tuple[int, ...], line: str) -> None:
+    with pytest.raises(AnswerError, match=line):
+        device_names(Lying(standard, code, *sizes))
+
+
+def test_a_list_that_grows_while_it_is_asked_for(standard: Path) -> None:
+    class Growing(Lying):
+        def _function(self, name: str) -> Callable[..., int]:
+            lie = super()._function(name)
+
+            def answer(*arguments: Any) -> int:
+                if arguments[-2] and len(arguments[-2]) == 4:
+                    ctypes.memmove(arguments[-2], b"A\0\0\0", 4)
+                    return 0
+                return lie(*arguments)
+
+            return answer
+
+    assert device_names(Growing(standard, 0x0A000020, 2, 4)) == ["A"]
 
 
 # No SKF library
