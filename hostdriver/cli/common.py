@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from hostdriver import tokens
+from hostdriver.apdu_token import ApduApplication
 from hostdriver.cli.person import AtTerminal
 from hostdriver.errors import Exit, HostError
 from hostdriver.gmt import GmtSession
@@ -135,9 +137,18 @@ def log_in(application: Application, file: Path | None, keypad: bool, admin: boo
     if keypad:
         refuse_pin_file(file)
         tell(_("Type the PIN on the key and press OK there."))
+        _let_ctrl_c_end(application)
         application.verify_pin_on_keypad(pin_type)
     else:
-        application.verify_pin(read_pin(file, admin), pin_type)
+        pin = read_pin(file, admin)
+        _let_ctrl_c_end(application)
+        application.verify_pin(pin, pin_type)
+
+
+def _let_ctrl_c_end(application: Application) -> None:
+    """While a library waits for a person, Python hears no signal: from now on Ctrl-C ends the program by itself."""
+    if not isinstance(application, ApduApplication):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def refuse_pin_file(file: Path | None) -> None:
