@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hostdriver.cli import skf as commands
-from hostdriver.errors import Exit
+from hostdriver.errors import Exit, MissingComponentError
 from tests.rig.skf import INCLUDE, library
 from vukey import app
 
@@ -54,6 +54,6 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(commands, "LIBRARY", tmp_path / "libskf_vukey.so")
     for command in ("path", "pc"):
         result = CliRunner().invoke(app, ["skf", command])
-        assert isinstance(result.exception, commands.MissingComponentError)
+        assert isinstance(result.exception, MissingComponentError)
         assert result.exception.exit_code == Exit.MISSING_COMPONENT
         assert "make skf" in result.exception.localized(str)

@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,11 @@ def test_a_log_goes_on(key: SkfKey, tmp_path: Path) -> None:
 def test_nothing_but_a_file_is_a_log(key: SkfKey, tmp_path: Path, kind: str) -> None:
     log, target = tmp_path / "skf.log", tmp_path / "target"
     target.touch()
-    {"link": lambda: log.symlink_to(target), "pipe": lambda: os.mkfifo(log), "directory": log.mkdir}[kind]()
+    make: dict[str, Callable[[], None]] = {
+        "link": lambda: log.symlink_to(target),
+        "pipe": lambda: os.mkfifo(log),
+        "directory": lambda: log.mkdir(),
+    }
+    make[kind]()
     call(key, log)
     assert target.read_bytes() == b""
