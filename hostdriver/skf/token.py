@@ -29,6 +29,8 @@ from protocols.gmt import ContainerType, HashAlgorithm, KeyUse, PinType, SignInp
 from protocols.hashing import digest_of
 from protocols.sw import SW
 
+_HANDLES = 4
+"""Bytes before the message in the command that our library's V_SignMessage sends."""
 _ABSENT = (KeyNotFoundError, NotFoundError, NotSupportedError, SkfFailedError)
 """What libraries answer when a container does not hold what is asked for."""
 
@@ -205,6 +207,11 @@ class SkfToken(token.Token):
     def shows_messages(self) -> bool:
         """See `token.Token.shows_messages`."""
         return self.device.library.has("V_SignMessage")
+
+    @property
+    def max_message(self) -> int | None:
+        """See `token.Token.max_message`: a digest is made here of a message of any length."""
+        return self.device.info().max_buffer - _HANDLES if self.shows_messages else None
 
     def info(self) -> TokenInfo:
         """See `token.Token.info`."""

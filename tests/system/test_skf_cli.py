@@ -151,6 +151,8 @@ def test_what_cannot_be_done_through_a_library(run: Path) -> None:
         assert "--dialect middle: an SKF library has habits such as right, left" in host.failing(
             2, "info", "--dialect", "middle"
         )
+        (run / "long").write_bytes(bytes(70_000))
+        assert "has 70000 bytes, the key takes at most" in host.failing(1, "sign", "long", "--alg", "sm2")
         assert "no key “none”" in Host(run, "none").failing(3, "info")
     for code, spec, words in (
         (2, "skf:", "names no library"),
