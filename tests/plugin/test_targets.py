@@ -83,6 +83,7 @@ def test_in_a_reader_of_a_real_pcscd(suite: Suite, pcscd: PrivatePcscd) -> None:
     assert suite.passes("--token", "vpcd", "-n", "2", inside=pcscd) == {"passed": 6}
 
 
+@pytest.mark.slow
 def test_more_workers_than_slots_wait_for_each_other(suite: Suite, pcscd: PrivatePcscd) -> None:
     suite.write(SAME_TEST)
     assert suite.passes("--token", "vpcd", "-n", "3", inside=pcscd) == {"passed": 3}
