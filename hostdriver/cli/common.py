@@ -122,8 +122,8 @@ def _tell_if_it_takes_long(token: str | None) -> None:
 
 def print_json(value: Any) -> None:
     """JSON on standard output; bytes of a library's that are no text are escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    typer.echo(text.encode("utf-8", "backslashreplace").decode())
+    text = json.dumps(value, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace").decode()
+    typer.echo(text)
 
 
 def tell(message: str) -> None:
