@@ -93,7 +93,7 @@ class Program:
     ) -> None:
         self.process = subprocess.Popen(
             [*before, *map(str, (path, *arguments))],
-            env={**env, **_OPTIONS},
+            env={**_OPTIONS, **env},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
