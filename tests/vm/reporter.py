@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator
 
 import pytest
 
 MARK = b"\x1eREPORT "
 """Begins a line that holds a report; all other output is pytest's."""
+NOT_POSSIBLE = "is not possible here"
+"""In the reason by which the plug-in skips what a target cannot do."""
 _OUTPUT = os.dup(1)
 """Taken before pytest captures it."""
 
@@ -28,3 +31,13 @@ class Reporter:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # pytest-xdist brings its workers' reports here
         config.pluginmanager.register(Reporter(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whatever is not possible in the guest has failed: `--maxfail` is to end a run whose every test waits for it."""
+    report = yield
+    if report.skipped and NOT_POSSIBLE in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = str(report.longrepr)
+    return report
