@@ -17,7 +17,7 @@ from tests.rig.skf import SkfKey, library, skf_key
 from tests.rig.skf_calls import Handle, Skf
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _readers_of_our_own(request: pytest.FixtureRequest) -> None:
     """Whoever lists keys asks PC/SC, and libpcsclite looks for its daemon once per process."""
     if not missing_components():

@@ -83,7 +83,6 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
     profile = load_profile("icbc-2g-feitian")
     with run_directory() as run, skf_key(profile, "ready", run) as key:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
-        monkeypatch.setenv("PCSCLITE_CSOCK_NAME", str(run / "no-pcscd"))
         yield Answering(key, monkeypatch)
 
 

@@ -66,7 +66,6 @@ NOTE = bytes((7 * at) & 0xFF for at in range(3000))
 def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[SkfKey]:
     with run_directory() as run, skf_key(PROFILE, "blank", run) as key:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
-        monkeypatch.setenv("PCSCLITE_CSOCK_NAME", str(run / "no-pcscd"))
         yield key
 
 
