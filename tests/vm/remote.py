@@ -14,6 +14,8 @@ from tests.vm.reporter import MARK
 PLUGINS = ("tests.vm.reporter", "pytest_timeout", "pytest_vukey")
 TEST_SECONDS = 600
 """For one test in the guest; outside it is the `timeout` of pyproject.toml."""
+_TOLD = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
+"""Every test that was run has been reported; interrupted is what `--maxfail` ends in with pytest-xdist."""
 
 
 class LostReportsError(RuntimeError):
@@ -42,7 +44,7 @@ def reports(
     output: list[bytes] = []
     for piece in guest.follow(command, timeout=timeout, env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}):
         if isinstance(piece, int):
-            if piece not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            if piece not in _TOLD:
                 raise LostReportsError(b"\n".join([*output, rest]).decode(errors="replace"))
             return
         *lines, rest = (rest + piece).split(b"\n")
