@@ -25,6 +25,11 @@ class BuildLibraries(build_ext):  # type: ignore[misc]  # setuptools has no type
         """The sources say themselves what leaves the library."""
         return [] if ext.name == SKF_LIBRARY else list(super().get_export_symbols(ext))
 
+    def copy_extensions_to_source(self) -> None:
+        """For an editable install, which makes no directory."""
+        (SKF / "lib").mkdir(exist_ok=True)
+        super().copy_extensions_to_source()
+
 
 def skf_library() -> Extension:
     """The library with the functions of GM/T 0016 (`make skf` builds the same)."""

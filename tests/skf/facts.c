@@ -7,8 +7,8 @@
 static void print_dialect(const char *name) {
     const struct dialect *d = dialect_named(name);
     static const char *const macs[] = {"lc", "lc-le", "none"};
-    printf("%s %s %d %s %d %d %d %s %d %d %s %s %d %s %d %d", d->name, d->little_endian ? "little" : "big", d->pin_block,
-           macs[d->line_mac], d->application_name, d->file_name, d->container_name,
+    printf("%s %s %d %s %d %d %d %s %d %d %s %s %d %s %d %d", d->name, d->little_endian ? "little" : "big",
+           d->pin_block, macs[d->line_mac], d->application_name, d->file_name, d->container_name,
            d->envelope_cipher_first ? "cipher-first" : "key-first", d->envelope_key, d->rsa_import_bits,
            d->session_key_hash_first ? "hash-first" : "cipher-first", d->ext_cipher_point ? "point" : "counted",
            d->ext_signature_bits, d->cipher_parameters_block ? "block" : "fields", d->decrypt_init_algorithm,

@@ -150,7 +150,8 @@ struct found {
     char name[NAME_ROOM];
 };
 ULONG find_keys(struct found **found, size_t *count); /* the caller frees */
-ULONG list_keys(struct found **list, size_t *count); /* the same, for SKF_EnumDev: SKF_WaitForDevEvent goes on from it */
+/* The same for SKF_EnumDev: SKF_WaitForDevEvent goes on from there. */
+ULONG list_keys(struct found **list, size_t *count);
 void events_forget(void); /* after a fork: nobody waits in the child */
 extern pthread_mutex_t events_guard, discovery_guard;
 
