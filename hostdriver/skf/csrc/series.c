@@ -97,7 +97,8 @@ void conclude(struct call *call, const struct series *series, const void *data, 
     struct facts *facts = facts_of(call->object);
     facts->begun = false;
     size_t start = facts->kept.start;
-    send_all(call, series, facts->kept.at + start, facts->kept.size - start);
+    const uint8_t *gathered = facts->kept.at ? facts->kept.at + start : NULL;
+    send_all(call, series, gathered, facts->kept.size - start);
     require(call, left(call) == series->size, SAR_UNKNOWNERR);
     call_hand_over(call, call->answer, call->answer_size, out, io_size);
     drop(&facts->kept);
