@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -76,7 +77,7 @@ def log_in(application: Application, pin: str) -> Login:
     return login
 
 
-class Job:
+class Job(ABC):
     """One operation. As a context manager it leaves the key as it was.
 
     :param may_ask: whether a key may have a person press OK for it.
@@ -95,16 +96,16 @@ class Job:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pass
+        """Nothing, unless it made something."""
 
     def prepare(self) -> None:
         """What comes before each time and is not measured."""
         if self.login and self.login.each_time:
             self.login.verify()
 
+    @abstractmethod
     def act(self) -> None:
         """What is measured."""
-        raise NotImplementedError
 
 
 class Signing(Job):
