@@ -93,10 +93,10 @@ class Job(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
+    def __exit__(  # noqa: B027  # nothing to do, unless it has made something
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing, unless it made something."""
+        pass
 
     def prepare(self) -> None:
         """What comes before each time and is not measured."""
