@@ -232,7 +232,7 @@ static bool revive(struct call *call, struct command *command, bool in_parameter
     return true;
 }
 
-static ULONG send(struct call *call, struct command command, uint16_t ins, bool in_parameters) {
+static ULONG send_command(struct call *call, struct command command, uint16_t ins, bool in_parameters) {
     struct answer answer = {0};
     if (!call->status && !ins_of(dialect_of(call), ins, &command.ins)) {
         call_fail(call, SAR_NOTSUPPORTYETERR);
@@ -259,7 +259,7 @@ static ULONG send(struct call *call, struct command command, uint16_t ins, bool 
 
 ULONG call_send(struct call *call, uint16_t ins, uint8_t p1, uint8_t p2, size_t wanted) {
     struct command command = {.cla = CLA_PLAIN, .p1 = p1, .p2 = p2, .wanted = wanted};
-    return send(call, command, ins, false);
+    return send_command(call, command, ins, false);
 }
 
 ULONG call_send_at_app(struct call *call, uint16_t ins, size_t wanted) {
@@ -269,11 +269,11 @@ ULONG call_send_at_app(struct call *call, uint16_t ins, size_t wanted) {
     }
     const uint8_t *id = application->facts.id;
     struct command command = {.cla = CLA_PLAIN, .p1 = id[0], .p2 = id[1], .wanted = wanted};
-    return send(call, command, ins, true);
+    return send_command(call, command, ins, true);
 }
 
 ULONG call_send_with_mac(struct call *call, uint16_t ins, uint8_t p2) {
-    return send(call, (struct command){.cla = CLA_MAC, .p2 = p2}, ins, false);
+    return send_command(call, (struct command){.cla = CLA_MAC, .p2 = p2}, ins, false);
 }
 
 /* The answer */

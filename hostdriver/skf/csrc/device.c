@@ -7,7 +7,7 @@
 
 enum { GET_DEV_INFO = 0x04, SERIAL_AT = 164, SERIAL_SIZE = 32, MAX_APDU_AT = 224, MOST_DATA = 0xFF00 };
 
-static const char SOCKET[] = "socket:", PCSC[] = "pcsc:";
+static const char ON_SOCKET[] = "socket:", IN_READER[] = "pcsc:";
 
 ULONG device_enter(struct device *device, uint64_t until_locked, bool at_once) {
     pthread_mutex_lock(&device->mutex);
@@ -110,13 +110,13 @@ void device_free(struct device *device) {
 
 /* The link that a device's name says. A virtual key is looked for by its serial number, or by its socket's path. */
 static ULONG open_link(const char *name, struct link **link) {
-    if (strncmp(name, PCSC, sizeof PCSC - 1) == 0) {
-        return pcsc_link_open(name + sizeof PCSC - 1, link);
+    if (strncmp(name, IN_READER, sizeof IN_READER - 1) == 0) {
+        return pcsc_link_open(name + sizeof IN_READER - 1, link);
     }
-    if (strncmp(name, SOCKET, sizeof SOCKET - 1) != 0) {
+    if (strncmp(name, ON_SOCKET, sizeof ON_SOCKET - 1) != 0) {
         return SAR_INVALIDPARAMERR;
     }
-    const char *wanted = name + sizeof SOCKET - 1;
+    const char *wanted = name + sizeof ON_SOCKET - 1;
     if (strchr(wanted, '/')) {
         return socket_link_open(wanted, link);
     }

@@ -14,6 +14,7 @@ static uint32_t uses[PLACES];
 static uint32_t last_place;
 static struct device *devices;
 
+#ifndef _WIN32
 static void before_fork(void) {
     pthread_mutex_lock(&table);
     pthread_mutex_lock(&events_guard);
@@ -40,8 +41,12 @@ static void after_fork_in_child(void) {
     memset(objects, 0, sizeof objects);
 }
 
+#endif
+
 static void watch_forks(void) {
+#ifndef _WIN32
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+#endif
 }
 
 static ULONG insert(struct object *object, HANDLE *handle) {

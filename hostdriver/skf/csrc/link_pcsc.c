@@ -14,7 +14,7 @@ enum asking { NOT_ASKED, ASKED, GRANTED, FAILED };
 struct pcsc_link {
     struct link link;
     const struct pcsc *pcsc;
-    pcsc_long context, card;
+    pcsc_handle context, card;
     pcsc_dword protocol;
     bool unlocks_something; /* a login of ours is on the key */
     pthread_mutex_t mutex;  /* for the rest */

@@ -1,6 +1,22 @@
 /* A virtual key on its unix socket: vpcd's frames (2 bytes of length, big-endian, and the body), and LOCK and UNLOCK
  * between programs (protocols/vpcd.py). */
 #define _GNU_SOURCE
+#include "objects.h"
+
+#ifdef _WIN32
+
+ULONG socket_link_open(const char *path, struct link **link) {
+    (void)path, (void)link;
+    return SAR_DEVICE_REMOVED; /* virtual keys have no socket here */
+}
+
+bool socket_answers(const char *path) {
+    (void)path;
+    return false;
+}
+
+#else
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,8 +27,6 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "objects.h"
 
 enum {
     LOCK = 5,
@@ -217,3 +231,5 @@ ULONG socket_link_open(const char *path, struct link **link) {
     *link = &self->link;
     return SAR_OK;
 }
+
+#endif

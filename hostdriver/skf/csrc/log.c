@@ -11,6 +11,19 @@
 
 #include "objects.h"
 
+#ifdef _WIN32 /* no links, no special files to fall for; whose a file is stands in its directory */
+enum { O_NOFOLLOW = 0, O_CLOEXEC = 0, O_NONBLOCK = 0 };
+#define gmtime_r(time, parts) gmtime_s(parts, time)
+
+static bool is_mine(const struct stat *status) {
+    return S_ISREG(status->st_mode);
+}
+#else
+static bool is_mine(const struct stat *status) {
+    return S_ISREG(status->st_mode) && status->st_uid == geteuid();
+}
+#endif
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int file = -1;
 
@@ -35,7 +48,7 @@ static void open_log(void) {
     }
     file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
     struct stat status;
-    if (file >= 0 && (fstat(file, &status) || !S_ISREG(status.st_mode) || status.st_uid != geteuid())) {
+    if (file >= 0 && (fstat(file, &status) || !is_mine(&status))) {
         close(file);
         file = -1;
     }
@@ -53,7 +66,7 @@ void log_outcome(const char *function, ULONG status, uint16_t sw, uint64_t start
     gmtime_r(&now.tv_sec, &parts);
     strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &parts);
     int size = snprintf(line, sizeof line, "%s.%03ldZ %ld %s SAR=%08X SW=%04X %llu us\n", time, now.tv_nsec / 1000000,
-                        (long)getpid(), function, status, sw, (unsigned long long)(now_us() - started));
+                        (long)getpid(), function, (unsigned)status, sw, (unsigned long long)(now_us() - started));
     if (size > 0 && (size_t)size < sizeof line && write(file, line, (size_t)size) < 0) {
         return; /* a full disk is no reason to fail a signature */
     }

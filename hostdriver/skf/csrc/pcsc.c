@@ -2,13 +2,20 @@
 #define _GNU_SOURCE
 #include "pcsc.h"
 
-#include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __APPLE__
-static const char LIBRARY[] = "/System/Library/Frameworks/PCSC.framework/PCSC";
+#ifdef _WIN32
+#include <windows.h>
+static const char LIBRARY[] = "winscard.dll", OF_TEXTS[] = "A";
 #else
+#include <dlfcn.h>
+static const char OF_TEXTS[] = "";
+#endif
+#if defined(__APPLE__)
+static const char LIBRARY[] = "/System/Library/Frameworks/PCSC.framework/PCSC";
+#elif !defined(_WIN32)
 static const char LIBRARY[] = "libpcsclite.so.1";
 #endif
 static const char NEW_READERS[] = "\\\\?PnP?\\Notification";
@@ -19,19 +26,42 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct pcsc library;
 static bool loaded;
 
+#ifdef _WIN32
+static void *open_library(void) {
+    return (void *)LoadLibraryExA(LIBRARY, NULL, LOAD_LIBRARY_SEARCH_SYSTEM32);
+}
+
+static bool find(void *handle, const char *name, void *function) {
+    FARPROC symbol = GetProcAddress((HMODULE)handle, name);
+    memcpy(function, &symbol, sizeof symbol);
+    return symbol;
+}
+#else
+static void *open_library(void) {
+    return dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+}
+
 static bool find(void *handle, const char *name, void *function) {
     void *symbol = dlsym(handle, name);
     memcpy(function, &symbol, sizeof symbol); /* ISO C casts no object pointer to a function's */
     return symbol;
 }
+#endif
+
+/* A function that takes texts: Windows has two of each. */
+static bool find_text(void *handle, const char *name, void *function) {
+    char whole[32];
+    snprintf(whole, sizeof whole, "%s%s", name, OF_TEXTS);
+    return find(handle, whole, function);
+}
 
 static void load(void) {
-    void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    void *handle = open_library();
     loaded = handle && find(handle, "SCardEstablishContext", &library.establish) &&
              find(handle, "SCardReleaseContext", &library.release) &&
-             find(handle, "SCardListReaders", &library.list_readers) &&
-             find(handle, "SCardGetStatusChange", &library.status_change) &&
-             find(handle, "SCardCancel", &library.cancel) && find(handle, "SCardConnect", &library.connect) &&
+             find_text(handle, "SCardListReaders", &library.list_readers) &&
+             find_text(handle, "SCardGetStatusChange", &library.status_change) &&
+             find(handle, "SCardCancel", &library.cancel) && find_text(handle, "SCardConnect", &library.connect) &&
              find(handle, "SCardReconnect", &library.reconnect) &&
              find(handle, "SCardDisconnect", &library.disconnect) &&
              find(handle, "SCardBeginTransaction", &library.begin) &&
@@ -44,7 +74,7 @@ const struct pcsc *pcsc_library(void) {
 }
 
 /* The readers of a context as they are now; `names`, which the caller frees, is what their names point to. */
-static pcsc_long look(const struct pcsc *pcsc, pcsc_long context, struct pcsc_reader *readers, size_t *count,
+static pcsc_long look(const struct pcsc *pcsc, pcsc_handle context, struct pcsc_reader *readers, size_t *count,
                       char **names) {
     pcsc_dword size = MAX_NAMES;
     *count = 0;
@@ -61,7 +91,7 @@ static pcsc_long look(const struct pcsc *pcsc, pcsc_long context, struct pcsc_re
 
 /* The program's own context. While it lives the readers' counters go on: a daemon that starts anew counts anew. */
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
-static pcsc_long own;
+static pcsc_handle own;
 static bool has_own;
 static uint32_t daemons;
 
@@ -123,7 +153,7 @@ bool pcsc_has_card(const char *name) {
 
 struct pcsc_watch {
     const struct pcsc *pcsc;
-    pcsc_long context;
+    pcsc_handle context;
     char *names;
     struct pcsc_reader readers[MAX_READERS + 1];
     size_t count; /* 0: not looked yet; the last one stands for readers to come */

@@ -1,5 +1,23 @@
 /* Run files of virtual keys: where they are and the four fields that matter, read from JSON of at most 64 KiB. */
 #define _GNU_SOURCE
+#include "objects.h"
+
+#ifdef _WIN32
+#include <stdlib.h>
+
+bool run_directory(char *path, size_t room) {
+    (void)path, (void)room;
+    return false; /* virtual keys write no run files here */
+}
+
+ULONG run_files(struct run_file **files, size_t *count) {
+    *count = 0;
+    *files = calloc(1, sizeof **files);
+    return *files ? SAR_OK : SAR_MEMORYERR;
+}
+
+#else
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -8,8 +26,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "objects.h"
 
 enum { MAX_FILE = 0x10000, MAX_KEYS = 256, MAX_DEPTH = 16 };
 
@@ -256,3 +272,5 @@ ULONG run_files(struct run_file **files, size_t *count) {
     qsort(*files, *count, sizeof **files, by_serial);
     return SAR_OK;
 }
+
+#endif
