@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -65,8 +66,17 @@ def test_what_happens_between_two_waits_is_told(wait: Wait, plug: Callable[[], S
 
 
 def test_everybody_who_waits_is_told(skf: Skf, wait: Wait, plug: Callable[[], SkfKey]) -> None:
+    """Also who begins to wait only when another has been told already: each of them knows what there was."""
+    know = Barrier(5)
+
+    def look_and_wait() -> Told:
+        skf.names("SKF_EnumDev", 1)
+        know.wait(PATIENCE_S)
+        return event(skf)
+
     with ThreadPoolExecutor(4) as threads:
-        told = [threads.submit(event, skf) for _ in range(4)]
+        told = [threads.submit(look_and_wait) for _ in range(4)]
+        know.wait(PATIENCE_S)
         key = plug()
         assert {each.result(PATIENCE_S) for each in told} == {(OK, key.name, INSERTED)}
 
