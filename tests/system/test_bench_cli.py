@@ -175,3 +175,13 @@ def test_a_key_behind_a_pkcs11_module(run: Path, tmp_path: Path) -> None:
     operations = [each["operation"] for each in json.loads(done.stdout)["series"]]
     assert operations == ["verify-pin", "random", "sign", "generate"]
     assert hsm.tool("--list-objects", "--type", "privkey").count("Private Key Object") == 1
+
+
+@pytest.mark.slow
+def test_a_key_on_a_serial_line(run: Path) -> None:
+    with Up(run, "--link", "serial", "--profile", MODEL):
+        done = vukey("bench", "--token", "serial", "--count", "2", "--json", run=run, VUKEY_PIN=PIN)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["circumstances"]["way"] == "serial"
+    assert [each["operation"] for each in result["series"]] == ["verify-pin", "random", "sign"]

@@ -19,7 +19,7 @@ from protocols.sm2 import N
 from protocols.sm2.arithmetic import Arithmetic
 from protocols.sm2.core import FEATURES, Core
 from tests.rig.arithmetics import ARITHMETICS
-from tests.rig.timing import BATCHES, LIMIT, differences
+from tests.rig.timing import LIMIT, differences
 
 CORES = ["core", "plain"]
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,7 @@ def test_time_does_not_tell_the_scalar_in_many_calls(name: str, operation: str, 
 @pytest.mark.parametrize("name", ["gmpy2", "integers"])
 def test_the_fallbacks_time_tells_the_scalar(name: str, operation: str) -> None:
     found = differences_of_nonces(name, operation, FIXED["few bits"], 300)
-    assert len(found) == BATCHES, found
+    assert max(found) > LIMIT, found
 
 
 class Use(NamedTuple):

@@ -14,8 +14,6 @@ from tests.vm.reporter import MARK
 PLUGINS = ("tests.vm.reporter", "pytest_timeout", "pytest_vukey")
 TEST_SECONDS = 600
 """For one test in the guest; outside it is the `timeout` of pyproject.toml."""
-_TOLD = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
-"""Every test that was run has been reported; interrupted is what `--maxfail` ends in with pytest-xdist."""
 
 
 class LostReportsError(RuntimeError):
@@ -42,9 +40,13 @@ def reports(
     command = [*under, sys.executable, "-m", "pytest", *plugins, *options, *arguments]
     rest = b""
     output: list[bytes] = []
+    has_failed = False
     for piece in guest.follow(command, timeout=timeout, env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}):
         if isinstance(piece, int):
-            if piece not in _TOLD:
+            ends = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+            if has_failed:  # what `--maxfail` ends in with pytest-xdist; else it has collected nothing
+                ends.add(pytest.ExitCode.INTERRUPTED)
+            if piece not in ends:
                 raise LostReportsError(b"\n".join([*output, rest]).decode(errors="replace"))
             return
         *lines, rest = (rest + piece).split(b"\n")
@@ -54,6 +56,7 @@ def reports(
                 report = config.hook.pytest_report_from_serializable(config=config, data=data)
                 if isinstance(report.longrepr, list):  # where and why it was skipped: JSON knows no tuples
                     report.longrepr = tuple(report.longrepr)
+                has_failed |= report.failed
                 yield report
             else:
                 output.append(line)
