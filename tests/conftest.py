@@ -16,6 +16,7 @@ from emulator.profiles import Profile, load_profile
 from emulator.profiles.checks import check
 from emulator.sharing import SharedKey
 from pytest_vukey import CORDLESS_TARGETS, TARGETS, USB_TARGETS, targets
+from tests.rig.built import open_workshop
 from tests.rig.key import KeyRig, changed, stored, user_pin
 from tests.rig.pcscd import PrivatePcscd, fresh_pcscd, pcscd
 from vukey_testing.targets import Reader, Wire
@@ -31,12 +32,13 @@ BLUETOOTH_PROFILE = "bocom-ble-feitian"
 """Whose Bluetooth a model has over the wire `ble`, if it has none itself."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Programs under test must hear Ctrl-C and SIGHUP, even where a script started us in its background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     settings.register_profile("vukey", deadline=None)  # a guest runs beside: seconds say nothing of the code
     settings.load_profile("vukey")
+    config.add_cleanup(open_workshop())
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +14,7 @@ from emulator.device import Device
 from emulator.hardware.clock import ManualClock
 from emulator.profiles import Profile
 from protocols.runfile import RunFile
+from tests.rig.built import built
 from tests.rig.cli import PATIENCE_S, Lines, environment
 from tests.rig.key import KeyRig, stored, user_pin
 from vukey_testing.targets import UnixSocket
@@ -52,20 +50,15 @@ _OPTIONS = {
 }
 
 
-@cache
-def _workshop() -> Path:
-    directory = tempfile.mkdtemp(prefix="skf-")
-    atexit.register(shutil.rmtree, directory)
-    return Path(directory)
-
-
 def compiled(name: str, *arguments: str | Path, compiler: str = "gcc") -> Path:
     """What the compiler makes of that, without a warning."""
-    path = _workshop() / name
-    call = [compiler, *_FLAGS, "-I", INCLUDE, "-I", SOURCES, *arguments, "-o", path]
-    done = subprocess.run([*map(str, call)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return path
+
+    def build(path: Path) -> None:
+        call = [compiler, *_FLAGS, "-I", INCLUDE, "-I", SOURCES, *arguments, "-o", path]
+        done = subprocess.run([*map(str, call)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    return built(name, build)
 
 
 @cache

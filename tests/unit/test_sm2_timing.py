@@ -19,6 +19,7 @@ from protocols.sm2 import N
 from protocols.sm2.arithmetic import Arithmetic
 from protocols.sm2.core import FEATURES, Core
 from tests.rig.arithmetics import ARITHMETICS
+from tests.rig.built import built
 from tests.rig.timing import LIMIT, differences
 
 CORES = ["core", "plain"]
@@ -137,9 +138,8 @@ ENGINES = ["plain", "adx"] if FEATURES else ["plain"]
 
 
 @pytest.fixture(scope="module")
-def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def harness() -> Path:
     """The harness with the core's own sources, compiled as the extension is."""
-    program = tmp_path_factory.mktemp("memcheck") / "harness"
     sources = [HARNESS, *sorted(CSRC.glob("*.c"))]
     options = [
         "-std=c11",
@@ -152,8 +152,11 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"-I{CSRC}",
         "-pthread",
     ]
-    subprocess.run(["gcc", *options, *sources, "-o", program], check=True)
-    return program
+    return built("memcheck", lambda path: run(["gcc", *options, *sources, "-o", path]))
+
+
+def run(command: list[str | Path]) -> None:
+    subprocess.run(command, check=True)
 
 
 def memcheck(harness: Path, engine: str, operation: str) -> subprocess.CompletedProcess[str]:
