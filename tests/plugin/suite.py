@@ -45,9 +45,13 @@ class Ended(NamedTuple):
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many passed, failed and so on."""
-        last = self.text.strip().splitlines()[-1]
-        found = re.findall(r"(\d+) (passed|failed|skipped|errors?)", last)
+        """How many passed, failed and so on.
+
+        :raises AssertionError: pytest did not come to its last line.
+        """
+        sums = [line for line in self.text.splitlines() if re.search(r" in \d+\.\d+s\b", line)]
+        assert sums, f"{self.code}: {self.text}"
+        found = re.findall(r"(\d+) (passed|failed|skipped|errors?)", sums[-1])
         return {name.rstrip("s") if name == "errors" else name: int(count) for count, name in found}
 
 

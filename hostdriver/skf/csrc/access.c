@@ -34,12 +34,7 @@ static void pin_key(const char *pin, size_t length, uint8_t key[BLOCK]) {
 }
 
 static bool check_pin(struct call *call, const char *pin, size_t *length) {
-    *length = 0;
-    if (!pin) {
-        call_fail(call, SAR_INVALIDPARAMERR);
-    } else if (!text_length(pin, MAX_PIN, length) || !*length) {
-        call_fail(call, SAR_PIN_LEN_RANGE);
-    }
+    *length = given_length(call, pin, MAX_PIN, SAR_PIN_LEN_RANGE);
     return !call->status;
 }
 

@@ -15,26 +15,13 @@ enum {
     MAX_FILES = 16
 };
 
-/* A name for an application; its length. */
 static size_t check_name(struct call *call, const char *name) {
-    size_t length = 0;
-    if (!name) {
-        call_fail(call, SAR_INVALIDPARAMERR);
-    } else if (!text_length(name, dialect_of(call)->application_name, &length) || !length) {
-        call_fail(call, SAR_APPLICATION_NAME_INVALID);
-    }
-    return length;
+    return given_length(call, name, dialect_of(call)->application_name, SAR_APPLICATION_NAME_INVALID);
 }
 
 static void put_pin(struct call *call, const char *pin) {
-    size_t length = 0;
-    if (!pin) {
-        call_fail(call, SAR_INVALIDPARAMERR);
-    } else if (!text_length(pin, PIN_FIELD, &length) || !length) {
-        call_fail(call, SAR_PIN_LEN_RANGE);
-    } else {
-        put_padded(call, pin, length, PIN_FIELD);
-    }
+    size_t length = given_length(call, pin, PIN_FIELD, SAR_PIN_LEN_RANGE);
+    put_padded(call, pin, length, PIN_FIELD);
 }
 
 static void open_named(struct call *call, const char *name, size_t length, HAPPLICATION *handle) {

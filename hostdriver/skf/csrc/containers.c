@@ -18,13 +18,7 @@ enum {
 };
 
 static size_t check_name(struct call *call, const char *name) {
-    size_t length = 0;
-    if (!name) {
-        call_fail(call, SAR_INVALIDPARAMERR);
-    } else if (!text_length(name, dialect_of(call)->container_name, &length) || !length) {
-        call_fail(call, SAR_NAMELENERR);
-    }
-    return length;
+    return given_length(call, name, dialect_of(call)->container_name, SAR_NAMELENERR);
 }
 
 static uint8_t pair_of(BOOL signs) {

@@ -25,13 +25,7 @@ static void begin(struct call *call, const char *function, HAPPLICATION handle) 
 }
 
 static size_t check_name(struct call *call, const char *name) {
-    size_t length = 0;
-    if (!name) {
-        call_fail(call, SAR_INVALIDPARAMERR);
-    } else if (!text_length(name, dialect_of(call)->file_name, &length) || !length) {
-        call_fail(call, SAR_NAMELENERR);
-    }
-    return length;
+    return given_length(call, name, dialect_of(call)->file_name, SAR_NAMELENERR);
 }
 
 static size_t piece_size(const struct call *call) {

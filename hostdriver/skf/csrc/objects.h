@@ -163,6 +163,8 @@ void log_outcome(const char *function, ULONG status, uint16_t sw, uint64_t start
 ULONG logged(const char *function, ULONG status, uint64_t started);
 /* Length of a text, and whether it ends within `limit` bytes. */
 bool text_length(const char *text, size_t limit, size_t *length);
+/* Length of a name or a PIN of one to `most` bytes; `refusal` is an error of the call where it has another length. */
+size_t given_length(struct call *call, const char *text, size_t most, ULONG refusal);
 /* An output of the caller's outside of a call; see call_hand_over. */
 ULONG hand_over(const void *bytes, size_t size, void *out, ULONG *io_size);
 

@@ -8,6 +8,16 @@ bool text_length(const char *text, size_t limit, size_t *length) {
     return *length <= limit;
 }
 
+size_t given_length(struct call *call, const char *text, size_t most, ULONG refusal) {
+    size_t length = 0;
+    if (!text) {
+        call_fail(call, SAR_INVALIDPARAMERR);
+    } else if (!text_length(text, most, &length) || !length) {
+        call_fail(call, refusal);
+    }
+    return length;
+}
+
 ULONG hand_over(const void *bytes, size_t size, void *out, ULONG *io_size) {
     if (!io_size) {
         return SAR_INVALIDPARAMERR;
