@@ -11,6 +11,8 @@ SKF_SOURCES := $(wildcard hostdriver/skf/csrc/*.c)
 SKF_CFLAGS := -std=c11 -O2 -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 
 .DEFAULT_GOAL := help
+# The tests start Python a thousand times, which would compile everything anew each time.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo skf packages check test test-full bench bench-usb bench-speculos messages docs disc glyphs clean
 
 help:  ## list the targets

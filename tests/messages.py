@@ -20,6 +20,7 @@ SOURCES = (
     "emulator",
     "hostdriver",
     "vukey.py",
+    "vukey_commands.py",
     "vukey_demo.py",
     "vukey_testing",
     "pytest_vukey.py",

@@ -41,6 +41,8 @@ from hostdriver.measuring.svg import svg
 from hostdriver.measuring.table import print_table
 from protocols.i18n import N_, _
 
+app = typer.Typer()
+
 _INTERRUPTED = 128 + signal.SIGINT
 _REFRESH_S = 0.1
 
@@ -123,6 +125,7 @@ class _Files:
             write(self.png, png(draw(run)))
 
 
+@app.command(help=_("Measure how fast a key is, virtual or real: signatures, logins, random numbers."))
 def bench(
     token: TokenOption = None,
     dialect: DialectOption = None,

@@ -130,14 +130,16 @@ def test_a_list_in_between_does_not_end_another_programs_wait(run: Path, fresh_p
     """E11 is for the one who loses the key: what happens on the other link takes nothing from a waiting host."""
     message = run / "message.xml"
     message.write_bytes(TRANSFER)
-    links = ("--link", link(fresh_pcscd), "--link", "socket")
-    with Up(run, "--profile", "ccb-shield-gd", *links, "--approve", "2", inside=fresh_pcscd) as key:
+    links = ("--link", link(fresh_pcscd), "--link", "socket", "--panel")
+    with Up(run, "--profile", "ccb-shield-gd", *links, inside=fresh_pcscd) as key:
         wait_for_card()
         command = ("host", "sign", message, "--alg", "sm2", "--token", "pcsc")
         with Started(*command, run=run, inside=fresh_pcscd, VUKEY_PIN=PIN) as sign:
             sign.err.wait_for("press OK on the key")
             busy = [token["busy"] for token in json.loads(vukey("host", "list", "--json", run=run).stdout)]
             assert busy == [True]
+            for action in (("clock", "advance", "1s"), ("press", "ok")):
+                assert vukey("key", *action, run=run, inside=fresh_pcscd).returncode == 0
             assert sign.wait() == 0, sign.err.all()
         assert key.stop() == 0
 

@@ -40,7 +40,8 @@ WIDE_NAMES = Dialect(application_name=48)
 
 dialects = st.sampled_from([DEFAULT, LITTLE, WIDE_NAMES])
 u8s, u16s, u32s = st.integers(0, 0xFF), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+scalars = st.integers(1, 0xD7FF) | st.integers(0xE000, 0x10FFFF)
+names = st.text(scalars.map(chr), min_size=1, max_size=8)
 
 Order = Literal["big", "little"]
 

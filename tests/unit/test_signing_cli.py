@@ -18,7 +18,7 @@ from emulator.issuer.ca import CertificateAuthority
 from emulator.profiles import load_profile
 from hostdriver import tokens
 from hostdriver.apdu_token import ApduToken
-from hostdriver.cli import app
+from hostdriver.cli.host import app
 from hostdriver.errors import Exit, HostError
 from protocols import sm2
 from tests.rig.cli import der_signature, openssl, openssl_accepts

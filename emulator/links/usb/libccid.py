@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from emulator.profiles import Profile
 from protocols.errors import VukeyError
@@ -116,7 +116,7 @@ class CcidList:
         lacking = [number for number in names if number not in listed]
         if lacking:
             edits = []
-            rows = [(f"0x{n.vid:04X}", f"0x{n.pid:04X}", escape(names[n])) for n in lacking]
+            rows = [(f"0x{n.vid:04X}", f"0x{n.pid:04X}", escape(names[n], quote=False)) for n in lacking]
             for last, column in zip(self._devices()[-1], zip(*rows, strict=True), strict=True):
                 added = "".join(f"\n\t\t<string>{text}</string>" for text in column)
                 edits.append((last.end, last.end, added))
