@@ -68,7 +68,8 @@ class Suite:
 
     def command(self, *options: str) -> list[str]:
         """How it is run."""
-        others = ("-p", "no:cacheprovider", "-p", "no:randomly")  # which takes longer to load than all the rest
+        # pytest-randomly takes as long to load as all the rest
+        others = ("-p", "no:cacheprovider", "-p", "no:randomly")
         return [sys.executable, "-m", "pytest", *PLUGIN, *others, *options]
 
     def environment(self, **more: str) -> dict[str, str]:
