@@ -13,7 +13,7 @@ SKF_CFLAGS := -std=c11 -O2 -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Wpe
 .DEFAULT_GOAL := help
 # The tests start Python a thousand times, which would compile everything anew each time.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo skf packages check test test-full bench bench-usb bench-speculos messages docs disc glyphs clean
+.PHONY: help demo skf packages check test cover test-full bench bench-usb bench-speculos messages docs disc glyphs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ check: packages $(VENV)/dev.stamp  ## what a reviewer's machine checks: ruff, my
 	$(BIN)/lint-imports
 
 test: packages $(VENV)/dev.stamp  ## every test but the slow counts; as root it installs the system packages first
+	$(PYTEST) -n $(JOBS) -m "not slow"
+
+cover: packages $(VENV)/dev.stamp  ## the same, and the lines that nobody ran: takes a third longer
 	$(PYTEST) -n $(JOBS) -m "not slow" --cov --cov-report=term:skip-covered
 
 test-full: packages $(VENV)/dev.stamp  ## the slow counts too

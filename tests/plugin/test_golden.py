@@ -111,7 +111,9 @@ def test_a_picture_of_another_size_fails(idle: Project) -> None:
     assert "it has 192×64 pixels, the screen 128×64" in result.text
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+@pytest.mark.parametrize(
+    "mode", ["RGB", pytest.param("L", marks=pytest.mark.slow), pytest.param("P", marks=pytest.mark.slow)]
+)
 def test_the_same_pixels_packed_in_another_way_are_the_golden(idle: Project, mode: str) -> None:
     path = idle.golden("idle.png")
     with Image.open(path) as picture:
@@ -195,7 +197,12 @@ def test_unused_goldens_are_reported_and_only_update_removes_them(two: Project) 
 
 
 @pytest.mark.parametrize(
-    "options", [["-k", "second"], ["test_pay.py::test_second"], ["--deselect", "test_pay.py::test_first"]]
+    "options",
+    [
+        ["-k", "second"],
+        pytest.param(["test_pay.py::test_second"], marks=pytest.mark.slow),
+        pytest.param(["--deselect", "test_pay.py::test_first"], marks=pytest.mark.slow),
+    ],
 )
 def test_what_was_not_chosen_is_not_unused(two: Project, options: list[str]) -> None:
     everything = two.goldens
@@ -203,7 +210,7 @@ def test_what_was_not_chosen_is_not_unused(two: Project, options: list[str]) -> 
     assert two.goldens == everything
 
 
-@pytest.mark.parametrize("how", ["skip", "fail"])
+@pytest.mark.parametrize("how", [pytest.param("skip", marks=pytest.mark.slow), "fail"])
 def test_what_was_not_reached_is_not_unused(two: Project, how: str) -> None:
     two.golden("later.txt", "test_second").write_text(two.golden("01.txt", "test_second").read_text())
     result = two.run(END=how)
@@ -255,6 +262,7 @@ def test_files_of_others_and_of_other_models_are_nobodys_business(two: Project) 
 # Many processes
 
 
+@pytest.mark.slow
 def test_workers_of_xdist_write_check_and_report_as_one_process_does(project: Project) -> None:
     project.write("""
 import os

@@ -71,6 +71,7 @@ def test_it(key, session, clock, press, screen, number):
 """
 
 
+@pytest.mark.slow
 def test_200_tests_in_random_order_on_two_workers(suite: Suite) -> None:
     suite.write(EACH.format(tests=TESTS // 2))
     suite.path.joinpath("conftest.py").write_text(LEAKS)

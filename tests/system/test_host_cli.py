@@ -69,7 +69,7 @@ def model(run: Path) -> Path:
 # A whole life
 
 
-@pytest.fixture(params=["socket", "pcsc"])
+@pytest.fixture(params=[pytest.param("socket", marks=pytest.mark.slow), "pcsc"])
 def wire(request: pytest.FixtureRequest) -> tuple[str, str, PrivatePcscd | None]:
     """--link, --token, and whose network the key lives in."""
     if request.param == "socket":

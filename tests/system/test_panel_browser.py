@@ -24,6 +24,8 @@ LONG = transfer(
 )
 SMART, BLUETOOTH, FIRST = "bocom-smart-feitian", "bocom-ble-feitian", "icbc-1g-gd"
 KINDS = ("bocom-2g-tendyron", SMART, BLUETOOTH, "bocom-direct", FIRST)
+ONE_KIND = tuple(pytest.param(kind, marks=pytest.mark.slow) if kind != SMART else kind for kind in KINDS)
+"""One with all there is to see; of the others in `make test-full`."""
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -107,7 +109,7 @@ def test_a_second_request_is_busy(panel: PanelPage, key: PanelKey) -> None:
 # The screen
 
 
-@pytest.mark.parametrize("model", ["bocom-2g-tendyron", BLUETOOTH])
+@pytest.mark.parametrize("model", ["bocom-2g-tendyron", pytest.param(BLUETOOTH, marks=pytest.mark.slow)])
 def test_the_pixels_are_those_of_the_screenshot(model: str, browser: Browser) -> None:
     with PanelKey(load_profile(model)) as key, panel_page(browser, key) as panel:
         same_pixels(panel, key)
@@ -400,6 +402,7 @@ def test_the_log_names_commands_and_withholds_secrets(panel: PanelPage, key: Pan
     assert re.fullmatch(r"\d+ VerifyPIN: 8018\w{4} data withheld > 9000 done\n", copied)
 
 
+@pytest.mark.slow
 def test_the_log_keeps_500_rows(panel: PanelPage, key: PanelKey) -> None:
     def ask(session: GmtSession) -> None:
         for _ in range(60):
@@ -433,7 +436,7 @@ def test_chinese_and_english(browser: Browser, key: PanelKey) -> None:
             page.reload()
 
 
-@pytest.mark.parametrize("model", KINDS)
+@pytest.mark.parametrize("model", ONE_KIND)
 def test_every_kind_fits_a_phone(model: str, browser: Browser) -> None:
     with PanelKey(load_profile(model)) as key, panel_page(browser, key, phone=True) as panel:
         for _ in ("en", "zh"):
@@ -452,7 +455,7 @@ def test_every_kind_fits_a_phone(model: str, browser: Browser) -> None:
             panel.sent("button/cancel", 1)
 
 
-@pytest.mark.parametrize("model", KINDS)
+@pytest.mark.parametrize("model", ONE_KIND)
 def test_everything_has_a_name_and_can_be_read(model: str, browser: Browser) -> None:
     with PanelKey(load_profile(model), "issued") as key, panel_page(browser, key) as panel:
         key.host(lambda session: key.log_in(session, "rsa")).result(PATIENCE_S)

@@ -199,7 +199,7 @@ def rounds(run: Path, count: int) -> None:
 
 
 def test_a_killed_key_comes_back_as_it_was_or_as_it_became(run: Path) -> None:
-    rounds(run, 7)
+    rounds(run, 3)
 
 
 @pytest.mark.slow

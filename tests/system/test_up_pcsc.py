@@ -97,6 +97,7 @@ def test_it_waits_for_pcscd_and_outlives_it(run: Path, fresh_pcscd: PrivatePcscd
         fresh_pcscd.restart()
 
 
+@pytest.mark.slow
 def test_plugged_means_that_pcscd_asked(run: Path, fresh_pcscd: PrivatePcscd) -> None:
     """To be connected is not to be plugged: one waits in the backlog of a taken slot.
 
@@ -144,6 +145,7 @@ def test_a_list_in_between_does_not_end_another_programs_wait(run: Path, fresh_p
         assert key.stop() == 0
 
 
+@pytest.mark.slow
 def test_an_idle_readers_power_off_does_not_end_a_wait_on_the_socket(
     run: Path, fresh_pcscd: PrivatePcscd
 ) -> None:

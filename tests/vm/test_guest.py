@@ -71,7 +71,9 @@ def test_nothing_that_it_writes_reaches_the_machine(guest: Guest, tmp_path: Path
     assert mine.read_text() == "before"
 
 
-@pytest.mark.parametrize("workers", [(), ("-p", "xdist.plugin", "-n", "1")])
+@pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-p", "xdist.plugin", "-n", "1"), marks=pytest.mark.slow)]
+)
 def test_reports_of_tests_inside(
     guest: Guest, request: pytest.FixtureRequest, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -90,6 +92,7 @@ def test_reports_of_tests_inside(
     ]
 
 
+@pytest.mark.slow
 def test_no_reports_are_no_success(guest: Guest, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     module = tmp_path / "test_broken.py"
     module.write_text("import no_such_module")
