@@ -296,14 +296,20 @@ class Terminal:
 
     def wait(self) -> int:
         """Wait for its end; its exit code. The rest of its output is in `text`."""
-        deadline = time.monotonic() + PATIENCE_S
-        with open(os.pidfd_open(self.process.pid), "rb", buffering=0) as end:
-            while not select.select([end], [], [], 0)[0]:
-                assert self.take_in(deadline - time.monotonic(), end.fileno()), self.text
+        assert self.ends_within(PATIENCE_S), self.text
         while self.take_in(0):
             continue
         assert "Traceback" not in self.text
         return self.process.wait()
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it ends in that time, within which what it draws is read."""
+        deadline = time.monotonic() + seconds
+        with open(os.pidfd_open(self.process.pid), "rb", buffering=0) as end:
+            while not select.select([end], [], [], 0)[0]:
+                if not self.take_in(deadline - time.monotonic(), end.fileno()):
+                    return False
+        return True
 
     def take_in(self, seconds: float, *also: int) -> bool:
         """Read what is drawn within a time; whether there was something, or one of the other files was ready."""
