@@ -159,7 +159,7 @@ def test_ctrl_c_at_the_prompt_changes_nothing(run: Path) -> None:
         with Terminal(run, "host", "pin", "verify") as terminal:
             terminal.wait_for("PIN: ")
             terminal.type(CTRL_C)
-            if not terminal.ends_within(10):  # CPython misses a signal between the prompt's write and its read
+            if not terminal.ends_within(10):  # CPython misses a signal between the prompt and read(2)
                 terminal.type(CTRL_C)
             assert terminal.wait() != 0
             assert terminal.modes == terminal.modes_before
