@@ -123,6 +123,7 @@ def test_no_sample_is_privileged() -> None:
         assert not re.search(r"--privileged|privileged: *true|services:|/dev/bus|dind", text), file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", jobs())
 def test_a_job_of_the_samples(name: str, tmp_path: Path) -> None:
     """What they install is here already; of a container they get its own network and /run."""

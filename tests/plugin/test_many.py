@@ -103,6 +103,7 @@ def test_nothing(key, session): session.device_info()
     assert suite.run("-p", "no:randomly").outcomes == {"passed": 4, "error": 3}
 
 
+@pytest.mark.slow
 def test_64_keys_in_one_process_at_once() -> None:
     """Each has its own PIN tries, its own signature, its own screen."""
     before = set(threading.enumerate())
