@@ -17,7 +17,7 @@
 
 #include "skf_vukey.h"
 
-enum { RANDOM_SIZE = 8, DIGEST_SIZE = 32 };
+enum { RANDOM_SIZE = 8, DIGEST_SIZE = 32, MOST_TRIES = 1000 };
 
 static BYTE digest[DIGEST_SIZE] = {1, 2, 3}; /* of nothing */
 static BYTE last[256];
@@ -101,15 +101,18 @@ static void open_socket(const char *path) {
     must(send(file, on, sizeof on, 0) == sizeof on, "power");
 }
 
-static int receive(BYTE *body, size_t size) {
+/* A frame's body of at most `most` bytes; its size. */
+static size_t receive(BYTE *body, size_t most) {
     BYTE header[2];
-    return recv(file, header, sizeof header, MSG_WAITALL) == sizeof header && header[0] == 0 && header[1] == size &&
-           recv(file, body, size, MSG_WAITALL) == (ssize_t)size;
+    must(recv(file, header, sizeof header, MSG_WAITALL) == sizeof header, "the key has gone");
+    size_t size = (size_t)header[0] << 8 | header[1];
+    must(size <= most && recv(file, body, size, MSG_WAITALL) == (ssize_t)size, "a frame of another size");
+    return size;
 }
 
 static int take_random(void) {
-    BYTE answer[RANDOM_SIZE + 2];
-    int came = receive(answer, sizeof answer) && answer[RANDOM_SIZE] == 0x90;
+    BYTE answer[RANDOM_SIZE + 2] = {0};
+    int came = receive(answer, sizeof answer) == sizeof answer && answer[RANDOM_SIZE] == 0x90;
     last_size = RANDOM_SIZE;
     memcpy(last, answer, last_size);
     return came;
@@ -123,8 +126,8 @@ static int bare_random(void) {
 static int bare_locked(void) {
     static const BYTE request[] = {0, 1, 5, 0, 7, 0x80, 0x50, 0, 0, 0, 0, RANDOM_SIZE}, unlock[] = {0, 1, 6};
     BYTE held;
-    return send(file, request, sizeof request, 0) == sizeof request && receive(&held, sizeof held) && !held &&
-           take_random() && send(file, unlock, sizeof unlock, 0) == sizeof unlock;
+    must(send(file, request, sizeof request, 0) == sizeof request && receive(&held, sizeof held) == 1, "LOCK");
+    return take_random() && !held && send(file, unlock, sizeof unlock, 0) == sizeof unlock;
 }
 
 /* The loop -------------------------------------------------------------------------------------------------------- */
@@ -167,6 +170,10 @@ int main(int count, char **arguments) {
     while (scanf("%7s %u", operation, &times) == 2) {
         int (*call)(void) = operation_of(operation, is_bare);
         must(call != NULL, "no such operation");
+        for (unsigned tries = 0; is_bare && !call(); tries++) { /* the other program's UNLOCK is on its way */
+            must(tries < MOST_TRIES, operation);
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
         double begun = now();
         for (unsigned done = 0; done < times; done++) {
             must(call(), operation);
