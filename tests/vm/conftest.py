@@ -2,7 +2,7 @@
 
 Outside, a test that belongs inside is sent there together with all others of the session, in one run of pytest, and
 its reports come back as if it had run here. One worker of pytest-xdist has all the tests of this directory (see
-`tests.rig.spread`), so that one guest is booted; `test_usb_conformance` alone has others, in a worker of its own.
+`tests.rig.spread`), so that one guest is booted; `test_usb_conformance` alone takes another, afterwards.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -84,20 +83,15 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
-def end_without_guest(reason: NoGuestError | GuestError) -> NoReturn:
-    """Skip the test where no guest can be had, but not in CI; one that does not boot is a failure."""
-    if isinstance(reason, NoGuestError) and os.environ.get("CI") != "true":
-        pytest.skip(str(reason))
-    pytest.fail(str(reason))
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _place(request: pytest.FixtureRequest) -> Guest | None:
     if INSIDE:
         return None
     guest = request.config.stash[HOUSE].guest
+    if isinstance(guest, NoGuestError) and os.environ.get("CI") != "true":
+        pytest.skip(str(guest))
     if not isinstance(guest, Guest):
-        end_without_guest(guest)
+        pytest.fail(str(guest))
     return guest
 
 

@@ -10,9 +10,7 @@ import warnings
 
 import pytest
 
-from tests.vm.conftest import end_without_guest
-from tests.vm.guest import PROCESSORS, Guest, GuestError
-from tests.vm.kernel import NoGuestError
+from tests.vm.guest import PROCESSORS, Guest
 from tests.vm.remote import reports
 from tests.vm.stack import THREAD, UNDER
 
@@ -29,16 +27,6 @@ LAST_WORDS = 10_000
 AT_LEAST = 600
 """Tests that are there, so that none at all is no success."""
 NO_READER = "pcscd makes no reader of the USB key"
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _place() -> None:
-    """Not in the guest of the other tests, which this worker need not boot."""
-
-
-@pytest.fixture
-def guest() -> None:
-    """Says that the test itself runs outside."""
 
 
 class Run:
@@ -91,10 +79,7 @@ def test_conformance(request: pytest.FixtureRequest, target: str) -> None:
     """Twice, on busy machines, pcscd made no more readers after hundreds of keys, and nobody has seen why: what it
     leaves undone then is done in another guest, and the story told as a warning.
     """
-    try:
-        run = Run(request.config, target, set())
-    except (NoGuestError, GuestError) as error:
-        end_without_guest(error)
+    run = Run(request.config, target, set())
     passed = run.passed
     if run.only_lacks_readers:
         warnings.warn(run.story, stacklevel=1)
