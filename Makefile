@@ -50,7 +50,7 @@ check: packages $(VENV)/dev.stamp  ## what a reviewer's machine checks: ruff, my
 test: packages $(VENV)/dev.stamp  ## every test but the slow counts; as root it installs the system packages first
 	$(PYTEST) -n $(JOBS) -m "not slow"
 
-cover: packages $(VENV)/dev.stamp  ## the same, and the lines that nobody ran: takes a third longer
+cover: packages $(VENV)/dev.stamp  ## the same, and the lines that nobody ran: takes longer
 	$(PYTEST) -n $(JOBS) -m "not slow" --cov --cov-report=term:skip-covered
 
 test-full: packages $(VENV)/dev.stamp  ## the slow counts too

@@ -110,7 +110,7 @@ def _exit_code(error: VukeyError) -> int:
         return error.exit_code
     if isinstance(error, MissingPackageError):
         return Exit.MISSING_COMPONENT
-    from vukey_commands import EXIT_CODES  # whose errors these are: it has been imported
+    from vukey_commands import EXIT_CODES  # the emulator's: only what has failed waits for their import
 
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), Exit.FAILED)
 

@@ -3,8 +3,8 @@
  *     skf_loop LIBRARY DEVICE PIN RSA-CONTAINER SM2-CONTAINER
  *     skf_loop bare SOCKET
  *
- * It reads lines "OPERATION COUNT" (random, rsa, sm2; bare: random, locked) and answers each with the seconds that one of so many took, and
- * in hexadecimal what the last one gave. */
+ * It reads lines "OPERATION COUNT" (random, rsa, sm2; bare: random, locked) and answers each with the seconds that one
+ * of so many took, and in hexadecimal what the last one gave. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
