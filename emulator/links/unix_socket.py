@@ -83,17 +83,19 @@ class SocketLink:
         """A client's thread, from its first frame to its last."""
         with self._guard:
             framed = self._clients[client]
-        try:
-            framed.serve()
-        finally:
-            with self._guard:
-                del self._clients[client]
+        framed.serve()
+
+    def forget(self, client: _Client) -> None:
+        """Make room for another one."""
+        with self._guard:
+            del self._clients[client]
 
 
 class _Client:
     """One client's view of the key."""
 
     def __init__(self, link: SocketLink) -> None:
+        self._link = link
         self._key = link.shared
         self._refused = False
         self.thread = threading.Thread(target=link.serve, args=(self,), name="vukey-client", daemon=True)
@@ -123,8 +125,11 @@ class _Client:
         return self._key.device.refuse_busy(apdu) if self._refused else self._key.begin(self, apdu)
 
     def leave(self, pending: Exchange | None) -> None:
-        """Give back the lock, and the power."""
-        self._key.leave(self, pending)
+        """Give back the lock, the power and the place among the clients."""
+        try:
+            self._key.leave(self, pending)
+        finally:
+            self._link.forget(self)
 
 
 def _remove_dead_socket(path: Path) -> None:

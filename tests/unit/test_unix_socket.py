@@ -33,6 +33,12 @@ class Client:
     def receive(self) -> bytes:
         return self._file.read(int.from_bytes(self._file.read(2)))
 
+    def leave(self) -> None:
+        """Say so, and wait until the key has left too."""
+        self._socket.shutdown(socket.SHUT_WR)
+        assert self._file.read() == b""
+        self.close()
+
     def close(self) -> None:
         self._file.close()
         self._socket.close()
@@ -89,3 +95,13 @@ def test_who_gives_up_a_refused_lock_is_as_before(connect: Callable[[], Client])
     holder.receive()
     client.send(bytes((Control.UNLOCK,)), GET_DEV_INFO)
     assert client.receive()[-2:] == SW.OK.to_bytes(2)
+
+
+def test_who_sees_its_connection_closed_may_come_again_at_once(connect: Callable[[], Client]) -> None:
+    """Its place is free by then, however late its thread ends, and fifteen others have the other places."""
+    for _ in range(15):
+        assert lock(connect())
+    for _ in range(500):
+        client = connect()
+        assert lock(client) == HELD
+        client.leave()

@@ -57,9 +57,11 @@ static int connect_to(const char *path) {
     if (file >= 0) {
         fcntl(file, F_SETFD, FD_CLOEXEC);
     }
-    if (file >= 0 && connect(file, (struct sockaddr *)&address, sizeof address)) {
-        close(file);
-        return -1;
+    while (file >= 0 && connect(file, (struct sockaddr *)&address, sizeof address)) {
+        if (errno != EINTR) {
+            close(file);
+            return -1;
+        }
     }
     return file;
 }
