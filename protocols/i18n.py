@@ -6,10 +6,14 @@ The one module below `protocols` that reads files: both sides print for people, 
 from __future__ import annotations
 
 import gettext
+from collections.abc import Callable
 from pathlib import Path
 
 DOMAIN = "vukey"
 LOCALE_DIR = Path(__file__).with_name("locale")
+
+Say = Callable[[str], str]
+"""Puts a message into its reader's language: `_`, or `N_` where that can be English alone."""
 
 gettext.bindtextdomain(DOMAIN, str(LOCALE_DIR))
 

@@ -122,7 +122,7 @@ class _Files:
         if self.svg:
             write(self.svg, svg(draw(run)).encode())
         if self.png:
-            write(self.png, png(draw(run)))
+            write(self.png, png(draw(run, say=N_)))
 
 
 @app.command(help=_("Measure how fast a key is, virtual or real: signatures, logins, random numbers."))

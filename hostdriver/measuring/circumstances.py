@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hostdriver.libraries import LibraryName
 from hostdriver.token import Token
+from protocols.i18n import N_, Say, _
 
 _CPUINFO = Path("/proc/cpuinfo")
 _ROOT = Path(__file__).parents[2]
@@ -57,10 +58,13 @@ class Circumstances:
         commit = f" ({self.commit})" if self.commit else ""
         return f"vukey {self.vukey}{commit}, Python {self.python}"
 
-    @property
-    def computer(self) -> str:
-        """The machine in a line."""
-        return f"{self.processor}, {self.cores} cores, {self.system}"
+    def computer(self, say: Say = _) -> str:
+        """The machine in a line.
+
+        :param say: puts a message into the reader's language.
+        """
+        cores = say(N_("1 core")) if self.cores == 1 else say(N_("{count} cores")).format(count=self.cores)
+        return f"{self.processor}, {cores}, {self.system}"
 
 
 def circumstances(token: Token, with_serial: bool) -> Circumstances:

@@ -17,6 +17,7 @@ from hostdriver.skf.token import SkfContainer, SkfToken
 from hostdriver.token import Algorithm, ContainerFacts, PublicKey
 from protocols.fields import u16, u32
 from protocols.gmt import ContainerType, HashAlgorithm, Ins, KeyUse, SignInput
+from protocols.i18n import N_
 from protocols.sw import SW
 
 _OK = SW.OK.to_bytes(2)
@@ -91,7 +92,7 @@ def null_container(kind: str) -> tuple[str, token.Container]:
     """
     if kind == ApduToken.kind:
         session = GmtSession(NullTransport())
-        return "runner and APDUs", ApduToken(session).open_application("NULL").container("NULL")
+        return N_("runner and APDUs"), ApduToken(session).open_application("NULL").container("NULL")
     if kind == SkfToken.kind:
-        return "runner and calls by ctypes", SkfContainer(Container(_NullLibrary(), Handle(1), "NULL"))
-    return "runner", _NullContainer()
+        return N_("runner and calls by ctypes"), SkfContainer(Container(_NullLibrary(), Handle(1), "NULL"))
+    return N_("runner"), _NullContainer()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hostdriver.measuring.report import Run
 from hostdriver.measuring.series import Figures, Series, significant
 from hostdriver.printable import printable
+from protocols.i18n import N_, Say, _
 
 _WIDTH = 1000
 _MARGIN = 32
@@ -108,20 +109,25 @@ class _Axis:
         return self._width / _BINS
 
 
-def draw(run: Run) -> Scene:
-    """A row for each series, all on one axis; there must be one."""
+def draw(run: Run, say: Say = _) -> Scene:
+    """A row for each series, all on one axis; there must be one.
+
+    :param say: puts a message into the reader's language.
+    """
     axis = _Axis(run.series)
     bottom = _HEAD + len(run.series) * _ROW
-    shapes: list[Shape] = [Box(0, 0, _WIDTH, bottom + _FOOT, _PAPER), *_head(run), *_grid(axis, bottom)]
+    shapes: list[Shape] = [Box(0, 0, _WIDTH, bottom + _FOOT, _PAPER), *_head(run, say), *_grid(axis, bottom)]
     for number, series in enumerate(run.series):
-        shapes += _row(series, axis, _HEAD + number * _ROW)
-    return Scene(_WIDTH, bottom + _FOOT, (*shapes, *_foot(run, bottom)))
+        shapes += _row(series, axis, _HEAD + number * _ROW, say)
+    return Scene(_WIDTH, bottom + _FOOT, (*shapes, *_foot(run, bottom, say)))
 
 
-def _head(run: Run) -> Iterator[Shape]:
+def _head(run: Run, say: Say) -> Iterator[Shape]:
     where = run.circumstances
-    yield Label(_MARGIN, 40, printable(f"Latency: {where.key}"), 20, bold=True)
-    yield Label(_MARGIN, 62, printable(f"by {where.way}, {where.date}"), 13, _FADED)
+    title = say(N_("Latency: {key}")).format(key=where.key)
+    way = say(N_("by {way}, {date}")).format(way=where.way, date=where.date)
+    yield Label(_MARGIN, 40, printable(title), 20, bold=True)
+    yield Label(_MARGIN, 62, printable(way), 13, _FADED)
     x = float(_PLOT_LEFT)
     for name, colour in _MARKS:
         yield Box(x, 52, 3, 12, colour)
@@ -135,11 +141,11 @@ def _grid(axis: _Axis, bottom: float) -> Iterator[Shape]:
         yield Label(axis.x(ms), bottom + 18, f"{ms:,g} ms", 12, _FADED, "middle")
 
 
-def _row(series: Series, axis: _Axis, top: float) -> Iterator[Shape]:
+def _row(series: Series, axis: _Axis, top: float, say: Say) -> Iterator[Shape]:
     figures = series.figures()
     yield Label(_MARGIN, top + 30, printable(series.subject.title), 14, bold=True)
-    yield Label(_MARGIN, top + 50, _first_line(series, figures), 12, _FADED)
-    yield Label(_MARGIN, top + 67, _second_line(figures), 12, _FADED)
+    yield Label(_MARGIN, top + 50, _first_line(series, figures, say), 12, _FADED)
+    yield Label(_MARGIN, top + 67, _second_line(figures, say), 12, _FADED)
     base = top + 16 + _PLOT_HEIGHT
     for number, height in enumerate(axis.bins(series)):
         if height:
@@ -148,25 +154,27 @@ def _row(series: Series, axis: _Axis, top: float) -> Iterator[Shape]:
             fill = _BAR_PRESSED if series.pressed else _BAR
             yield Box(x, base - pixels, axis.bar_width - 0.5, pixels, fill)
     yield Box(_PLOT_LEFT, base, _WIDTH - _MARGIN - _PLOT_LEFT, 1, _FADED)
-    for (_, colour), value in zip(_MARKS, (figures.p50, figures.p95, figures.p99), strict=True):
+    for (_name, colour), value in zip(_MARKS, (figures.p50, figures.p95, figures.p99), strict=True):
         if value is not None:
             yield Box(axis.x(value) - 1, base + 1, 2, _MARK_HEIGHT, colour)
 
 
-def _first_line(series: Series, figures: Figures) -> str:
+def _first_line(series: Series, figures: Figures, say: Say) -> str:
     if series.pressed:
-        return f"{figures.count} times, key and person together"
-    return f"{figures.count} times, {significant(figures.rate)} /s"
+        return say(N_("{count} times, key and person together")).format(count=figures.count)
+    return say(N_("{count} times, {rate} /s")).format(count=figures.count, rate=significant(figures.rate))
 
 
-def _second_line(figures: Figures) -> str:
-    known = (("p50", figures.p50), ("p95", figures.p95), ("p99", figures.p99), ("max", figures.slowest))
+def _second_line(figures: Figures, say: Say) -> str:
+    slowest = say(N_("max"))
+    known = (("p50", figures.p50), ("p95", figures.p95), ("p99", figures.p99), (slowest, figures.slowest))
     return "  ".join(f"{name} {significant(value)}" for name, value in known if value is not None) + " ms"
 
 
-def _foot(run: Run, bottom: float) -> Iterator[Shape]:
+def _foot(run: Run, bottom: float, say: Say) -> Iterator[Shape]:
     where = run.circumstances
-    own = f"the tool's own part ({run.overhead.layers}): {run.overhead.ms:.4f} ms"
-    lines = (where.tool, where.computer, own)
+    own = say(N_("the tool's own part ({layers}): {ms:.4f} ms"))
+    own = own.format(layers=say(run.overhead.layers), ms=run.overhead.ms)
+    lines = (where.tool, where.computer(say), own)
     for number, line in enumerate(lines):
         yield Label(_MARGIN, bottom + 48 + 17 * number, printable(line), 12, _FADED)

@@ -26,7 +26,7 @@ def print_table(run: Run) -> None:
         console.print(_("* the key's time and the person's together, who pressed OK for each"), markup=False)
     for line in (
         f"{where.key}, {where.way}",
-        where.computer,
+        where.computer(),
         f"{where.tool}, {where.date}",
         _own(run.overhead),
     ):
@@ -35,7 +35,9 @@ def print_table(run: Run) -> None:
 
 def _own(overhead: Overhead) -> str:
     text = _("of each time the tool's own ({layers}): {ms:.4f} ms, {share:.2%} of a real key's {real:g} ms")
-    return text.format(layers=overhead.layers, ms=overhead.ms, share=overhead.share, real=FASTEST_REAL_KEY_MS)
+    return text.format(
+        layers=_(overhead.layers), ms=overhead.ms, share=overhead.share, real=FASTEST_REAL_KEY_MS
+    )
 
 
 def _cells(series: Series) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ from hostdriver.measuring.scene import Box, Label, draw
 from hostdriver.measuring.series import Series, Subject, percentile, significant
 from hostdriver.measuring.svg import svg
 from protocols.gmt import PinType, SignInput
+from protocols.i18n import N_
 from protocols.sw import SW
 from protocols.transaction import parse_transaction
 from tests.rig.key import KeyRig
@@ -60,6 +61,12 @@ HERE = Circumstances(
     "Maker <&>", "Bank", "1.0", "2.1", None,
 )  # fmt: skip
 TIMES = st.lists(st.integers(1, 10**12), min_size=2, max_size=300)
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the developer reads."""
+    monkeypatch.setenv("LANGUAGE", "en")
 
 
 class Counter:
@@ -393,6 +400,20 @@ def test_the_picture_says_where_it_comes_from_and_how_much_of_it_is_the_tools() 
     for said in ("Maker <&>", "0123abc", "A processor", "200 times", "p99", "0.0050 ms", HERE.date):
         assert said in text
     assert "key and person together" in labels(series_of(5 * S, pressed=True))
+
+
+def test_the_picture_is_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SVG; the PNG's font has Latin letters alone."""
+    one_core = replace(run_of(series_of(MS)), circumstances=replace(HERE, cores=1))
+    english = [shape for shape in draw(one_core).shapes if isinstance(shape, Label)]
+    monkeypatch.setenv("LANGUAGE", "zh_CN")
+    chinese = svg(draw(one_core))
+    for said in ("延迟：Maker", "1次，每秒1,000次", "最大 1.000 ms", "1个核心", "工具自身的部分（测量循环"):
+        assert said in chinese
+    latin = [shape for shape in draw(one_core, N_).shapes if isinstance(shape, Label)]
+    assert latin == english
+    assert all(label.text.isascii() for label in latin)
+    assert any("A processor, 1 core, Linux" in label.text for label in latin)
 
 
 def bars(series: Series) -> list[Box]:
