@@ -15,8 +15,8 @@ from tests.rig.pcscd import PrivatePcscd
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^```(?:python|c) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LANGUAGES = {"README.zh-CN.md": "zh_CN.UTF-8"}
 
 
 def blocks(name: str) -> list[str]:
@@ -36,6 +36,11 @@ CASES = [
     pytest.param("docs/signed-data.md", 0, id="signed-data-sm2"),
     pytest.param("docs/signed-data.md", 1, id="signed-data-rsa", marks=pytest.mark.slow),
     pytest.param("docs/signed-data.md", 2, id="signed-data-request", marks=pytest.mark.slow),
+    *(
+        pytest.param(f"docs/{page}.zh-CN.md", number, id=f"{page}.zh-CN-{number}", marks=pytest.mark.slow)
+        for page, count in (("measuring", 1), ("skf", 2), ("signed-data", 3))
+        for number in range(count)
+    ),
 ]
 
 
@@ -57,7 +62,7 @@ def test_a_block_of_the_readme(
     script = "set -e\n" + "\n".join(line[2:] for line in lines if line.startswith("$ "))
     done = fresh_pcscd.run(
         ["bash", "-c", script],
-        env={**environment, "LANG": _LANGUAGES.get(name, "en_US.UTF-8")},
+        env={**environment, "LANG": "zh_CN.UTF-8" if ".zh-CN." in name else "en_US.UTF-8"},
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -80,12 +85,20 @@ def test_both_readmes_show_the_same_commands() -> None:
     assert len(blocks("README.md")) == 5
 
 
-def test_both_pages_of_skf_show_the_same_program_and_commands() -> None:
-    english, chinese = (ROOT / "docs" / name for name in ("skf.md", "skf.zh-CN.md"))
-    assert commands("docs/skf.md") == commands("docs/skf.zh-CN.md")
-    assert len(blocks("docs/skf.md")) == 2
-    programs = [_FILE.findall(page.read_text(encoding="utf-8")) for page in (english, chinese)]
-    assert programs[0] == programs[1] != []
+@pytest.mark.parametrize("chinese", sorted(ROOT.glob("docs/*.zh-CN.md")), ids=lambda page: page.name)
+def test_both_twins_have_the_same_sections_commands_and_files(chinese: Path) -> None:
+    english = chinese.with_name(chinese.name.replace(".zh-CN", ""))
+    assert f"]({chinese.name})" in english.read_text(encoding="utf-8")
+    first, second = (_skeleton(page) for page in (english, chinese))
+    assert first == second
+
+
+def _skeleton(page: Path) -> tuple[list[str], list[str], list[str]]:
+    """What translating leaves as it is: the levels of headings, the commands without their comments, the files."""
+    text = page.read_text(encoding="utf-8")
+    shown = commands(str(page.relative_to(ROOT)))
+    headings = re.findall(r"^(#+) ", _FENCED.sub("", text), re.MULTILINE)
+    return headings, [line.partition("  #")[0].rstrip() for line in shown], _FILE.findall(text)
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda page: page.name)
