@@ -35,7 +35,7 @@ from tests.rig.cli import (
 from tests.rig.messages import TRANSFER
 from tests.rig.pcscd import PrivatePcscd, wait_for_card
 
-PAGE = Path(__file__).parents[2] / "docs" / "exit-codes.md"
+DOCS = Path(__file__).parents[2] / "docs"
 NEW_PIN = "9753104286"
 SIGN = ("host", "sign", "message.xml")
 KEY_USAGE = {
@@ -307,8 +307,9 @@ def test_a_key_that_answers_nonsense(answer: str, code: int, run: Path) -> None:
         failing(code, "host", "info", "--token", f"socket:{run / 'key'}", run=run)
 
 
-def test_the_page_lists_exactly_the_exit_codes() -> None:
-    rows = [row for row in documented_rows(PAGE) if row[0].isdecimal()]
+@pytest.mark.parametrize("page", ["exit-codes.md", "exit-codes.zh-CN.md"])
+def test_the_page_lists_exactly_the_exit_codes(page: str) -> None:
+    rows = [row for row in documented_rows(DOCS / page) if row[0].isdecimal()]
     named = [row for row in rows if int(row[0]) < 100]
     assert [(int(code), name.strip("`")) for code, name, *_ in named] == [
         (int(ours), ours.name) for ours in Exit

@@ -38,7 +38,7 @@ CASES = [
     pytest.param("docs/signed-data.md", 2, id="signed-data-request", marks=pytest.mark.slow),
     *(
         pytest.param(f"docs/{page}.zh-CN.md", number, id=f"{page}.zh-CN-{number}", marks=pytest.mark.slow)
-        for page, count in (("measuring", 1), ("skf", 2), ("signed-data", 3))
+        for page, count in (("host-session", 1), ("measuring", 1), ("skf", 2), ("signed-data", 3))
         for number in range(count)
     ),
 ]
