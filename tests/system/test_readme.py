@@ -23,6 +23,7 @@ def blocks(name: str) -> list[str]:
     return _BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
 
 
+_CHINESE_PAGES = (("control-api", 1), ("host-session", 1), ("measuring", 1), ("skf", 2), ("signed-data", 3))
 CASES = [
     *(pytest.param("README.md", number, id=f"README-{number}") for number in range(5)),
     *(
@@ -38,7 +39,7 @@ CASES = [
     pytest.param("docs/signed-data.md", 2, id="signed-data-request", marks=pytest.mark.slow),
     *(
         pytest.param(f"docs/{page}.zh-CN.md", number, id=f"{page}.zh-CN-{number}", marks=pytest.mark.slow)
-        for page, count in (("host-session", 1), ("measuring", 1), ("skf", 2), ("signed-data", 3))
+        for page, count in _CHINESE_PAGES
         for number in range(count)
     ),
 ]

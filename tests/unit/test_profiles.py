@@ -78,8 +78,9 @@ def test_the_facts_are_all_there() -> None:
     assert {f"{letter}{n}" for letter, count in counts.items() for n in range(1, count + 1)} <= fact_ids()
 
 
-def test_the_page_lists_every_model() -> None:
-    page = (ROOT / "docs/profiles.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["profiles.md", "profiles.zh-CN.md"])
+def test_the_page_lists_every_model(name: str) -> None:
+    page = (ROOT / "docs" / name).read_text("utf-8")
     assert set(re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.MULTILINE)) >= IDS
 
 
