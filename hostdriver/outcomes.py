@@ -1,6 +1,7 @@
 """The one table of what a key can answer: status word, SKF code, PKCS#11 code, and the error that each becomes.
 
-docs/errors.md is made of it. Where a library's code stands in several rows, the first is what it is read as.
+docs/errors.md and its Chinese twin are made of it. Where a library's code stands in several rows, the first is what
+it is read as.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from docs.generate_errors import PAGE, page
+from docs.generate_errors import PAGES, Page
 from emulator.profiles import load_profile
 from hostdriver.errors import HostError, error_for
 from hostdriver.outcomes import NEW_PIN_REFUSED, OUTCOMES, Sar, outcome_of_ckr, outcome_of_sar
@@ -86,8 +86,9 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
         yield Answering(key, monkeypatch)
 
 
-def test_the_page_is_todays() -> None:
-    assert PAGE.read_text("utf-8") == page(), "run: python docs/generate_errors.py"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.file.name)
+def test_the_page_is_todays(page: Page) -> None:
+    assert page.file.read_text("utf-8") == page.text(), "run: python docs/generate_errors.py"
 
 
 def test_every_status_word_has_its_row() -> None:
