@@ -27,17 +27,16 @@ THREAD = "at the end, thread"
 """Begins, in pcscd's log, what is told of one of its threads when it is stopped: its system call and kernel stack."""
 
 _MARK = "vukey-tests: from here on"
-_PULLED_OUT = re.compile(r"\[ *\d+\.\d+\] vhci_hcd: sendmsg failed!, ret=-32 for \d+")
+_TIME = re.compile(r"\[ *\d+\.\d+\] ")
+_PULLED_OUT = re.compile(r"vhci_hcd: sendmsg failed!, ret=-32 for \d+")
 """EPIPE in vhci_send_cmd_submit or vhci_send_cmd_unlink (vhci_tx.c). Their thread outlives the connection, whoever ends
 it (vhci_shutdown_connection in vhci_hcd.c), and still sends what the host's own drivers queue meanwhile."""
 _SLOW_MACHINE = re.compile(
-    r"\[ *\d+\.\d+\] (?:"
     r"hrtimer: interrupt took \d+ ns"
     r"|perf: interrupt took too long .*"
     r"|sched: RT throttling activated"
     r"|clocksource: .*"
     r"|tsc: Marking TSC unstable due to clocksource watchdog"
-    r")"
 )
 """The guest's processors waited for the host's: kernel/time/hrtimer.c and clocksource.c, kernel/events/core.c,
 kernel/sched/rt.c, arch/x86/kernel/tsc.c. It tells of other programs on the host, and nothing of a key."""
@@ -65,15 +64,11 @@ def mark_kernel_log() -> None:
 
 
 def kernel_complaints() -> list[str]:
-    """What the kernel has said of keys or drivers since the last mark, at the levels of a warning and above."""
+    """What the kernel has said of keys or drivers since the last mark, warnings and worse, without its times."""
     levels = "emerg,alert,crit,err,warn"
     said = subprocess.run(["dmesg", "--level", levels], capture_output=True, text=True, check=True).stdout
-    lines = said.rpartition(_MARK)[2].splitlines()
-    return [
-        line
-        for line in lines
-        if line and not _PULLED_OUT.fullmatch(line) and not _SLOW_MACHINE.fullmatch(line)
-    ]
+    lines = [_TIME.sub("", line, count=1) for line in said.rpartition(_MARK)[2].splitlines() if line]
+    return [line for line in lines if not _PULLED_OUT.fullmatch(line) and not _SLOW_MACHINE.fullmatch(line)]
 
 
 class UsbPcscd:
