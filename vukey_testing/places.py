@@ -73,15 +73,20 @@ class InReader:
         return PcscTransport.open(self._reader())
 
     def wait(self, token: str, *, present: bool) -> None:
-        """See `Place.wait`."""
+        """See `Place.wait`: back is a key in whatever reader fits the name, gone is the one in this reader."""
         reader = token.removeprefix("pcsc:")
-        wait_for_cards(lambda readers: (reader in readers) == present, PATIENCE_S)
+        wait_for_cards(
+            lambda readers: bool(self._fitting(readers)) if present else reader not in readers, PATIENCE_S
+        )
+
+    def _fitting(self, readers: list[str]) -> list[str]:
+        return [name for name in readers if name == self._name] or [
+            name for name in readers if self._name in name
+        ]
 
     def _reader(self) -> str:
         names = readers_with_a_card()
-        found = [name for name in names if name == self._name] or [
-            name for name in names if self._name in name
-        ]
+        found = self._fitting(names)
         if len(found) != 1:
             raise SetupError(
                 N_("--token pcsc:{reader}: there must be one such reader with a key in it; there are: {found}"),

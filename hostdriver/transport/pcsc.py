@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import ModuleType
 from typing import Any, Self
 
@@ -18,6 +19,9 @@ _LOOK_MS = 1000
 """Longest uninterrupted wait for PC/SC's news."""
 _ANY_READER = r"\\?PnP?\Notification"
 """Stands for all readers in a question about states: its answer is that one has come or gone."""
+_NUMBER = re.compile(r" [0-9A-F]{2}(?= [0-9A-F]{2}$)")
+"""pcsc-lite's number of a reader, the first that no other of its driver has when it is plugged in, before that of the
+slot: "name 01 00" (RFSetReaderName in pcsc-lite's readerfactory.c)."""
 
 
 class PcscError(HostError):
@@ -125,6 +129,33 @@ def _news(context: Any, known: dict[str, int], milliseconds: int) -> dict[str, i
     return {name: state for name, state, _ in told}
 
 
+class KeyReader:
+    """The reader that a key is in, told from those that hold a card.
+
+    A key that was pulled out comes back to a reader of another number where another key has taken its own.
+
+    :param name: the reader's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._others: set[str] = set()
+
+    def is_gone(self, holding: Collection[str]) -> bool:
+        """Whether the key is in none of the readers that hold a card."""
+        self._others = set(holding) - {self.name}
+        return self.name not in holding
+
+    def is_back(self, holding: Collection[str]) -> bool:
+        """Whether the key is there; `name` is that of its reader then. Readers that were there without it are not."""
+        self._others.intersection_update(holding)
+        unnumbered = _NUMBER.sub("", self.name)
+        alike = {name for name in holding if _NUMBER.sub("", name) == unnumbered} - self._others
+        if alike and self.name not in alike:
+            self.name = min(alike)
+        return bool(alike)
+
+
 class PcscTransport:
     """A connected card; a PC/SC transaction keeps other programs out from `open` to `close`."""
 
@@ -133,7 +164,7 @@ class PcscTransport:
         self._context = context
         self._card = card
         self._request = scard.SCARD_PCI_T0 if protocol == scard.SCARD_PROTOCOL_T0 else scard.SCARD_PCI_T1
-        self._reader = reader
+        self._reader = KeyReader(reader)
         self._scard = scard
 
     @classmethod
@@ -157,7 +188,7 @@ class PcscTransport:
     @property
     def name(self) -> str:
         """As ``--token`` takes it."""
-        return f"pcsc:{self._reader}"
+        return f"pcsc:{self._reader.name}"
 
     def exchange(self, apdu: bytes) -> bytes:
         """One APDU; blocks while the key waits for a person.
@@ -193,10 +224,10 @@ class PcscTransport:
         return bytes(atr)
 
     def wait_until(self, *, present: bool, timeout: float | None) -> bool:
-        """See `TellsPresence.wait_until`: one that has come back is there for a new transport."""
+        """See `TellsPresence.wait_until`: one that has come back is there for a new transport, by its `name` now."""
         seconds = math.inf if timeout is None else timeout
-        holding = wait_for_cards(lambda names: (self._reader in names) is present, seconds)
-        return (self._reader in holding) is present
+        is_so = self._reader.is_back if present else self._reader.is_gone
+        return is_so(wait_for_cards(is_so, seconds))
 
     def verify_pin(self, entry: PinVerify) -> bytes:
         """See `PinPad.verify_pin`.

@@ -11,7 +11,11 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from emulator.device import Device
+from hostdriver.apdu_token import ApduToken
 from hostdriver.errors import KeyRemovedError
+from hostdriver.gmt import GmtSession
+from hostdriver.token import Event
+from hostdriver.transport.pcsc import PcscTransport
 from protocols.gmt import SignInput
 from protocols.sm2 import Signature
 from tests.rig.key import PATIENCE_S, KeyRig, user_pin
@@ -66,6 +70,26 @@ def test_four_keys_at_once() -> None:
         keys = [plugged.enter_context(key_on(on_gadget)) for _ in range(4)]
         for answer, rig in zip(hosts.map(device_information, keys), keys, strict=True):
             assert rig.device.serial.encode() in answer
+
+
+def test_it_comes_back_to_a_reader_of_another_number() -> None:
+    """pcscd gives a reader the first number that is free, and others have come and gone meanwhile."""
+    with ExitStack() as plugged, key_on(on_gadget) as first, key_on(on_gadget) as rig:
+        token, other = ApduToken(rig.session), ApduToken(first.session)
+        names = [token.name, other.name]
+        first.pull_out()
+        rig.pull_out()
+        assert [each.wait_for_event(PATIENCE_S) for each in (token, other)] == [Event.UNPLUGGED] * 2
+        rig.wire.plug()
+        assert token.wait_for_event(PATIENCE_S) is Event.PLUGGED
+        assert other.wait_for_event(0) is None
+        plugged.enter_context(key_on(on_gadget))
+        first.wire.plug()
+        assert other.wait_for_event(PATIENCE_S) is Event.PLUGGED
+        assert names != [token.name, other.name]
+        for each, device in ((token, rig.device), (other, first.device)):
+            with GmtSession(PcscTransport.open(each.name.removeprefix("pcsc:"))) as session:
+                assert session.device_info().serial == device.serial
 
 
 def device_information(rig: KeyRig) -> bytes:
