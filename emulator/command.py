@@ -46,13 +46,8 @@ def run_beside(command: Sequence[str], environment: Mapping[str, str]) -> int:
     with _passing_on() as pass_on_to:
         child = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own command
         pass_on_to(child)
-        with handling({signal.SIGINT: _ignore}):
-            code = child.wait()
+        code = child.wait()
     return code if code >= 0 else 128 - code
-
-
-def _ignore(_number: int, _frame: object) -> None:
-    """The terminal has told the command of Ctrl-C as well; how it ends is up to that."""
 
 
 @contextmanager
@@ -62,15 +57,16 @@ def _passing_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     early: list[int] = []
 
     def pass_on(number: int, _frame: object) -> None:
-        for child in children:
-            child.send_signal(number)
+        """A running command has Ctrl-C from the terminal as well; how it ends is up to that."""
         if not children:
             early.append(number)
+        elif number != signal.SIGINT:
+            children[0].send_signal(number)
 
     def pass_on_to(child: subprocess.Popen[bytes]) -> None:
         children.append(child)
         for number in early:
             child.send_signal(number)
 
-    with handling(dict.fromkeys(ENDING, pass_on)):
+    with handling(dict.fromkeys(LEAVING, pass_on)):
         yield pass_on_to

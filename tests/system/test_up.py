@@ -253,30 +253,33 @@ def test_a_signal_is_passed_on_to_the_command(by: signal.Signals, run: Path) -> 
 
 
 _SIGNALLED_AT_ONCE = """
-import os, signal, subprocess, sys
+import os, subprocess, sys
 import vukey
+
+number = int(sys.argv.pop(1))
 
 class Popen(subprocess.Popen):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
 subprocess.Popen = Popen
 vukey.main()
 """
 
 
-def test_a_signal_that_comes_while_the_command_starts_is_passed_on_too(run: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_while_the_command_starts_is_passed_on_too(by: signal.Signals, run: Path) -> None:
     """A command that nobody ends would keep our pipe, and the run below would not end."""
     reader = ("sh", "-c", f"mkfifo {run}/never; exec <> {run}/never; read forever")
     up = ("up", "--link", "socket", "--stage", "blank", "--", *reader)
     done = subprocess.run(
-        [sys.executable, "-c", _SIGNALLED_AT_ONCE, *up],
+        [sys.executable, "-c", _SIGNALLED_AT_ONCE, str(int(by)), *up],
         env=environment(run),
         capture_output=True,
         timeout=PATIENCE_S,
     )
-    assert done.returncode == 128 + signal.SIGTERM
+    assert done.returncode == 128 + by
     assert not list(run.glob("vukey/*"))
 
 
