@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from bumble.device import Connection, DeviceConfiguration, Peer
 from bumble.device import Device as HciDevice
 from bumble.hci import Address, OwnAddressType
 from bumble.host import Host
-from bumble.keys import MemoryKeyStore
+from bumble.keys import MemoryKeyStore, PairingKeys
 from bumble.profiles.battery_service import BatteryServiceProxy
 
 from emulator.device import Device
@@ -31,6 +31,7 @@ from emulator.hardware.clock import ManualClock
 from emulator.hardware.display import ScreenKind
 from emulator.links.ble import link as ble_link
 from emulator.links.ble.link import BleLink
+from emulator.links.ble.pairing import Bonds
 from emulator.links.ble.radio import Adapter, Radio
 from emulator.links.errors import LinkError
 from emulator.links.states import LinkState
@@ -229,6 +230,22 @@ def test_another_serial_number_is_not_found(scene: Scene, monkeypatch: pytest.Mo
     monkeypatch.setattr(ble_bumble, "FIND_WITHIN_S", 0.3)
     with pytest.raises(NoKeyError):
         scene.connect(serial="560000000X")
+
+
+def test_a_bond_is_kept_though_its_central_leaves_before_the_memory_has_its_turn(device: Device) -> None:
+    async def pair_and_leave() -> None:
+        with ThreadPoolExecutor(1) as worker:
+            turn = threading.Event()
+            worker.submit(turn.wait, PATIENCE_S)
+            keeping = asyncio.create_task(Bonds(device, worker).update("C0:00:00:00:00:01", PairingKeys()))
+            await asyncio.sleep(0)
+            keeping.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await keeping
+            turn.set()
+
+    asyncio.run(pair_and_leave())
+    assert "C0:00:00:00:00:01" in device.bonds()
 
 
 def test_wrong_number_refused_at_the_host(scene: Scene) -> None:

@@ -149,4 +149,7 @@ class Bonds(KeyStore):
         return [(address, PairingKeys.from_dict(json.loads(bond))) for address, bond in bonds.items()]
 
     async def _call(self, call: Callable[[], Value]) -> Value:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+        """It is done also where the connection ends before its turn comes, for which bumble cancels whoever waits: else
+        a central that pairs and leaves would find itself forgotten.
+        """
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._worker, call))
