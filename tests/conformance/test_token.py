@@ -25,9 +25,9 @@ from hostdriver.transport import TellsPresence
 from hostdriver.transport.unix_socket import SocketTransport
 from protocols import sm2
 from protocols.gmt import HashAlgorithm, KeyUse, PinType, RsaPublicKey, SignInput
-from tests.rig.cli import PATIENCE_S
 from tests.rig.key import CERTIFICATE, KeyRig
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.verifiers import rsa_verifies, sm2_verifies
 
 pytestmark = pytest.mark.stage("ready")

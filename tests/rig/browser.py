@@ -29,7 +29,8 @@ from protocols.dialect import dialect_named
 from protocols.gmt import SignInput
 from protocols.sm2 import PublicKey, Signature
 from tests.rig.cli import run_directory
-from tests.rig.key import PATIENCE_S, stored, user_pin
+from tests.rig.key import stored, user_pin
+from tests.rig.patience import PATIENCE_S
 from tests.rig.verifiers import sm2_verifies
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from hostdriver.transport.unix_socket import SocketTransport
+from tests.rig.patience import PATIENCE_S
 from tests.rig.pcscd import PrivatePcscd
 
-PATIENCE_S = 30.0
-"""Longest wait for a line or an end: only a broken `vukey` makes a test wait that long."""
 VUKEY = (sys.executable, "-m", "vukey")
 PIN = "271828"
 """The user PIN that `--stage ready` leaves on every shipped model."""
@@ -151,7 +150,7 @@ class Started:
         start: Callable[..., subprocess.Popen[str]] = inside.popen if inside else subprocess.Popen
         self.process = start(
             [*VUKEY, *map(str, arguments)],
-            env=environment(run, PYTHONUNBUFFERED="1", **more),
+            env=environment(run, PYTHONUNBUFFERED="1", PYTHONFAULTHANDLER="1", **more),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -209,8 +208,10 @@ class Up(Started):
             try:
                 self.facts = json.loads(self.out.wait_for('"ready"'))
             except AssertionError:
-                self.process.kill()
-                raise AssertionError(f"not ready: {self.err.all()}") from None
+                self.process.send_signal(signal.SIGABRT)  # it says where each of its threads is
+                said = self.err.all()
+                self.__exit__()
+                raise AssertionError(f"not ready: {said}") from None
         return self
 
     @property

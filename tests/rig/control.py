@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from tests.rig.browser import PanelKey
-from tests.rig.key import PATIENCE_S
+from tests.rig.patience import PATIENCE_S
 
 
 class Client:

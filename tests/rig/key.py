@@ -23,12 +23,11 @@ from hostdriver.transport import Transport
 from protocols.dialect import dialect_named
 from protocols.gmt import ActivationVerifier, ApplicationInfo, NewApplication
 from protocols.sm2 import sm3
+from tests.rig.patience import PATIENCE_S
 from vukey_testing.calls import Calls
 from vukey_testing.operators import DeviceOperator
 from vukey_testing.targets import InProcess, Wire
 
-PATIENCE_S = 30.0
-"""Longest wait for an event: only a broken key makes a test wait that long."""
 REMOVED = (KeyRemovedError, PowerLostError)
 """What a host learns of a key that was pulled out: over a wire the first, in process the second."""
 SALT = bytes(range(16))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from emulator.links.usb.ccid import CcidFunction
 from emulator.sharing import SharedKey
 from protocols.usb import Setup
-from tests.rig.key import PATIENCE_S
+from tests.rig.patience import PATIENCE_S
 
 BULK_IN, BULK_OUT, INTERRUPT_IN = 0x81, 0x02, 0x83
 POWER_ON, POWER_OFF, STATUS, XFR, ABORT, SECURE = 0x62, 0x63, 0x65, 0x6F, 0x72, 0x69

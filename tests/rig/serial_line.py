@@ -13,9 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from protocols.ble import FragmentStream, enclose
+from tests.rig.patience import PATIENCE_S
 
-PATIENCE_S = 30.0
-"""Longest wait for bytes: only a broken key makes a test wait that long."""
 _CHUNK = 0x10000
 
 

@@ -15,8 +15,9 @@ from emulator.hardware.clock import ManualClock
 from emulator.profiles import Profile
 from protocols.runfile import RunFile
 from tests.rig.built import built
-from tests.rig.cli import PATIENCE_S, Lines, environment
+from tests.rig.cli import Lines, environment
 from tests.rig.key import KeyRig, stored, user_pin
+from tests.rig.patience import PATIENCE_S
 from vukey_testing.targets import UnixSocket
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,9 @@ from hostdriver.transport.usb_interface import UsbSilenceError, UsbStallError
 from protocols.apdu import Command, encode_command
 from protocols.gmt import CLA_PLAIN, Ins, SignInput
 from protocols.usb import Setup, Transfer
-from tests.rig.key import PATIENCE_S, changed, stored, user_pin
+from tests.rig.key import changed, stored, user_pin
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 
 HALTED = b"halt"
 """Stands in the queue for a halt of the endpoint."""

@@ -6,7 +6,8 @@ import socket
 import struct
 from typing import NamedTuple, Self
 
-PATIENCE_S = 20.0
+from tests.rig.patience import PATIENCE_S
+
 SET_CONFIGURATION = bytes.fromhex("00 09 01 00 00 00 00 00")
 STALL = -32
 UNLINKED = -104

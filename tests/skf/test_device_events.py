@@ -16,7 +16,8 @@ from emulator.device import Device
 from emulator.profiles import Profile
 from emulator.sharing import SharedKey
 from hostdriver.skf.functions import ULong
-from tests.rig.cli import PATIENCE_S, Up
+from tests.rig.cli import Up
+from tests.rig.patience import PATIENCE_S
 from tests.rig.pcscd import PrivatePcscd
 from tests.rig.skf import SkfKey, skf_key
 from tests.rig.skf_calls import GONE, INSERTED, INVALID_PARAMETER, NO_EVENT, OK, TOO_SMALL, Skf

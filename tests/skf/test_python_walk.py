@@ -48,9 +48,10 @@ from protocols.gmt import (
     WrappedRsaPair,
 )
 from protocols.gmt.ecc import AgreementKeys
-from tests.rig.cli import PATIENCE_S, run_directory
+from tests.rig.cli import run_directory
 from tests.rig.key import CERTIFICATE
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.skf import SkfKey, library, skf_key
 from tests.rig.skf_walk import ALICE, BOB, CIPHERS, IV, KEY, OUTSIDE, PLAIN, RSA_BITS, Outside
 

@@ -14,8 +14,9 @@ from emulator.device import Device
 from emulator.profiles import Profile, load_profile
 from emulator.sharing import SharedKey
 from protocols.runfile import RunFile
-from tests.rig.cli import PATIENCE_S, Up
+from tests.rig.cli import Up
 from tests.rig.key import changed, user_pin
+from tests.rig.patience import PATIENCE_S
 from tests.rig.pcscd import PrivatePcscd, wait_for_card
 from tests.rig.skf import library
 from tests.rig.skf_calls import FOR_EVER, NOT_LOGGED_IN, OK, REMOVED, TIMEOUT, Handle, Skf

@@ -15,9 +15,9 @@ import pytest
 
 from emulator.profiles import Profile, load_profile
 from hostdriver.skf.functions import ULong
-from tests.rig.cli import PATIENCE_S
 from tests.rig.key import changed
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.skf import SkfKey, library
 from tests.rig.skf_calls import (
     FAIL,

@@ -38,8 +38,9 @@ from protocols.gmt import CLA_PLAIN, Ins, SignInput
 from protocols.sw import SW
 from tests.rig.browser import PanelKey
 from tests.rig.control import Client, Raw
-from tests.rig.key import PATIENCE_S, activation_code
+from tests.rig.key import activation_code
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.reader import XFR, Reader, failed
 from vukey_testing.targets import InProcess
 

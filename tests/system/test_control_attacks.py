@@ -21,8 +21,8 @@ from emulator.profiles import load_profile
 from hostdriver.errors import CancelledError
 from tests.rig.browser import PanelKey
 from tests.rig.control import Client, Raw
-from tests.rig.key import PATIENCE_S
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 
 JSON = "Content-Type: application/json"
 FORM = "Content-Type: application/x-www-form-urlencoded"

@@ -14,7 +14,6 @@ import pytest
 from asn1crypto import keys, pem
 
 from tests.rig.cli import (
-    PATIENCE_S,
     VUKEY,
     Terminal,
     der_signature,
@@ -25,6 +24,7 @@ from tests.rig.cli import (
     run_directory,
     vukey,
 )
+from tests.rig.patience import PATIENCE_S
 from vukey_demo import MESSAGE
 
 SM2_CURVE = "1.2.156.10197.1.301"  # GM/T 0006

@@ -19,7 +19,6 @@ from protocols.vpcd import Control, FrameDecoder, encode
 from tests.rig.cli import (
     ADMIN_PIN,
     INITIAL_PIN,
-    PATIENCE_S,
     PIN,
     Started,
     Up,
@@ -33,6 +32,7 @@ from tests.rig.cli import (
     vukey,
 )
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.pcscd import PrivatePcscd, wait_for_card
 
 DOCS = Path(__file__).parents[2] / "docs"

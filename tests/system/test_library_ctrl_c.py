@@ -9,8 +9,9 @@ from contextlib import closing
 import pytest
 
 from hostdriver.control import KeyApi
-from tests.rig.cli import PATIENCE_S, PIN, VUKEY, Up, environment, run_directory
+from tests.rig.cli import PIN, VUKEY, Up, environment, run_directory
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.skf import library
 
 

@@ -16,8 +16,9 @@ from hostdriver.errors import CancelledError, ConfirmTimeoutError, KeyRemovedErr
 from hostdriver.gmt import GmtSession
 from protocols.gmt import Ins, SignInput
 from tests.rig.browser import PHONE, SCHEMES, PanelKey, PanelPage, chromium, panel_page
-from tests.rig.key import PATIENCE_S, activation_code
+from tests.rig.key import activation_code
 from tests.rig.messages import TRANSFER, transfer
+from tests.rig.patience import PATIENCE_S
 
 LONG = transfer(
     ("收款人:", "上海某某贸易有限公司"), ("收款人账号:", "6222000000000001"), ("金额:", "12,300.00")

@@ -19,9 +19,10 @@ from emulator.profiles import load_profile
 from hostdriver.errors import Exit
 from hostdriver.gmt import GmtSession
 from hostdriver.transport.serial import SerialTransport
-from tests.rig.cli import PATIENCE_S, PIN, Started, Up, failing, run_directory, vukey
+from tests.rig.cli import PIN, Started, Up, failing, run_directory, vukey
 from tests.rig.key import KeyRig, stored, user_pin
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from vukey_testing.serial_targets import SerialLine
 
 PROFILE = load_profile("bocom-2g-tendyron")

@@ -19,8 +19,9 @@ from protocols.gmt import CLA_PLAIN, Ins, SignInput
 from protocols.sm2 import PublicKey, Signature
 from protocols.sw import SW
 from tests.rig.browser import PanelKey
-from tests.rig.key import PATIENCE_S, changed
+from tests.rig.key import changed
 from tests.rig.messages import TRANSFER, transfer
+from tests.rig.patience import PATIENCE_S
 from tests.rig.verifiers import sm2_verifies
 
 

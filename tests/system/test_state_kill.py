@@ -16,8 +16,9 @@ from hostdriver.certificates import describe
 from hostdriver.errors import HostError, PinIncorrectError, PinLockedError
 from hostdriver.gmt import GmtSession
 from protocols.gmt import ApplicationInfo
-from tests.rig.cli import PATIENCE_S, PIN, Up, run_directory
+from tests.rig.cli import PIN, Up, run_directory
 from tests.rig.key import CERTIFICATE
+from tests.rig.patience import PATIENCE_S
 
 PROFILE = "icbc-2g-feitian"
 SECOND_PIN = "31415926535"

@@ -25,7 +25,6 @@ from protocols.sw import SW
 from protocols.vpcd import Control, encode
 from tests.rig.cli import (
     INITIAL_PIN,
-    PATIENCE_S,
     PIN,
     Started,
     Up,
@@ -36,6 +35,7 @@ from tests.rig.cli import (
     vukey,
 )
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 
 GET_DEV_INFO = bytes.fromhex("80040000000000")
 QUICK = 'confirm.timeout_s = { value = 1, source = "assumed" }'

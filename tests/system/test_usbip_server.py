@@ -23,8 +23,8 @@ from protocols.apdu import Command, encode_command
 from protocols.gmt import Ins, SignInput
 from tests.rig.cli import VUKEY, Up, environment, run_directory, vukey
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.usbip_host import (
-    PATIENCE_S,
     CcidOverUsbIp,
     ImportRefusedError,
     UsbIpHost,

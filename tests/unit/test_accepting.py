@@ -23,7 +23,7 @@ from emulator.links.vpcd import VpcdLink
 from emulator.sharing import SharedKey
 from hostdriver.gmt import GmtSession
 from hostdriver.transport.unix_socket import SocketTransport
-from tests.rig.key import PATIENCE_S
+from tests.rig.patience import PATIENCE_S
 from tests.rig.usbip_host import ask_for_list
 
 TRANSIENT = (

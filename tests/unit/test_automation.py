@@ -18,8 +18,9 @@ from hostdriver.errors import CancelledError
 from protocols.apdu import Command, encode_command
 from protocols.gmt import CLA_PLAIN, Ins, SignInput
 from protocols.sw import SW
-from tests.rig.key import PATIENCE_S, KeyRig, activation_code
+from tests.rig.key import KeyRig, activation_code
 from tests.rig.messages import TRANSFER, transfer
+from tests.rig.patience import PATIENCE_S
 
 pytestmark = pytest.mark.limits(confirm__ok_dead_ms=0, pin__user__cache="session")
 SMART = "bocom-smart-feitian"

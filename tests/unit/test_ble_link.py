@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.rig.patience import PATIENCE_S
+
 pytest.importorskip("bumble")
 
 from bumble import att, gatt
@@ -52,7 +54,6 @@ from vukey_testing.targets import NoReaderError
 
 Value = TypeVar("Value")
 
-PATIENCE_S = 30.0
 MODEL = "bocom-ble-tendyron"
 GET_DEV_INFO = bytes.fromhex("80040000000000")
 ERROR = "bf0001{:02x}"

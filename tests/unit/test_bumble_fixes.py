@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.rig.patience import PATIENCE_S
+
 pytest.importorskip("bumble")
 
 from bumble import smp
@@ -39,7 +41,6 @@ from emulator.links.ble.bumble_fixes import (
 from emulator.links.ble.pairing import NumericComparison
 from hostdriver.transport.ble_bumble import NumericComparison as HostsNumericComparison
 
-PATIENCE_S = 30.0
 FAULT_S = 0.5
 """How long something that never comes is waited for."""
 NUMERIC = PairingDelegate.IoCapability.DISPLAY_OUTPUT_AND_YES_NO_INPUT

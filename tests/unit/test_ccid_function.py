@@ -20,8 +20,9 @@ from protocols.apdu import Command, encode_command
 from protocols.ccid import SlotError
 from protocols.gmt import Ins, SignInput
 from protocols.usb import Setup, Transfer
-from tests.rig.key import PATIENCE_S, changed
+from tests.rig.key import changed
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.reader import (
     ABORT,
     INTERRUPT_IN,

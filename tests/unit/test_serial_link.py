@@ -35,7 +35,8 @@ from protocols.gmt import SignInput
 from protocols.sm2 import Signature
 from tests.rig.key import KeyRig, stored, user_pin
 from tests.rig.messages import TRANSFER
-from tests.rig.serial_line import PATIENCE_S, Cable, RawHost
+from tests.rig.patience import PATIENCE_S
+from tests.rig.serial_line import Cable, RawHost
 from vukey_testing.serial_targets import SerialLine
 from vukey_testing.targets import UnixSocket
 

@@ -29,7 +29,8 @@ from hostdriver.transport import serial
 from hostdriver.transport.serial import SerialTransport
 from protocols.ble import enclose
 from protocols.runfile import RunFile
-from tests.rig.serial_line import PATIENCE_S, RawKey
+from tests.rig.patience import PATIENCE_S
+from tests.rig.serial_line import RawKey
 
 CANCEL = "be0000"
 GET_DEV_INFO = bytes.fromhex("80040000000000")

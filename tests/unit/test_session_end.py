@@ -21,8 +21,9 @@ from hostdriver.transport.usb_interface import UsbSilenceError
 from protocols.ccid import PinModify, PinVerify
 from protocols.gmt import ApplicationInfo, Ins, PinType, SignInput
 from protocols.i18n import N_
-from tests.rig.key import PATIENCE_S, user_pin
+from tests.rig.key import user_pin
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.usb_functions import FunctionInterface, QueueBus, shared_key
 
 CLEAR_SECURE_STATE = 0x1C

@@ -19,7 +19,8 @@ from emulator.sharing import SharedKey
 from protocols.hid import Way, reports
 from protocols.usb import DeviceModel, Endpoint, Interface, Setup, Transfer
 from tests.rig.key import changed
-from tests.rig.usbip_host import PATIENCE_S, STALL, UNLINKED, CcidOverUsbIp, UsbIpHost
+from tests.rig.patience import PATIENCE_S
+from tests.rig.usbip_host import STALL, UNLINKED, CcidOverUsbIp, UsbIpHost
 
 DEVICE_DESCRIPTOR = bytes.fromhex("80 06 00 01 00 00 40 00")
 SET_CONFIGURATION_0 = bytes.fromhex("00 09 00 00 00 00 00 00")

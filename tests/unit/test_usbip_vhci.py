@@ -15,7 +15,7 @@ from emulator.links.usb import vhci
 from emulator.links.usb.key import UsbKey
 from emulator.links.usb.vhci import VhciLink
 from emulator.sharing import SharedKey
-from tests.rig.key import PATIENCE_S
+from tests.rig.patience import PATIENCE_S
 
 HEAD = "hub port sta spd dev      sockfd local_busid\n"
 FREE = "{hub}  {port:04d} 004 000 00000000 000000 0-0\n"

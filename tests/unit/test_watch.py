@@ -13,8 +13,9 @@ from emulator.control.watch import NotShownError, ScreenLog, matches, shows
 from emulator.hardware.display import Screen, ScreenKind
 from hostdriver.errors import CancelledError
 from protocols.gmt import SignInput
-from tests.rig.key import PATIENCE_S, KeyRig
+from tests.rig.key import KeyRig
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 
 PAGE = Screen(ScreenKind.CONFIRM, "请核对交易", ("收款人账号:", "12345678901234", "56"))
 

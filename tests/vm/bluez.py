@@ -16,7 +16,7 @@ from emulator.sharing import SharedKey
 from hostdriver.transport.ble import BleTransport
 from hostdriver.transport.ble_bleak import BleakBackend
 from tests.rig.cli import Lines, Terminal
-from tests.rig.key import PATIENCE_S
+from tests.rig.patience import PATIENCE_S
 
 _BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd"
 

@@ -20,8 +20,9 @@ from hostdriver.gmt import Container, GmtSession
 from hostdriver.transport.pcsc import PcscTransport, wait_for_cards
 from hostdriver.transport.usb import UsbName
 from protocols.sm2 import PublicKey, Signature
-from tests.rig.key import PATIENCE_S, KeyRig, changed, stored, user_pin
+from tests.rig.key import KeyRig, changed, stored, user_pin
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.rig.verifiers import sm2_verifies
 from tests.vm.stack import load_modules
 from vukey_testing.targets import Wire

@@ -21,8 +21,9 @@ from hostdriver.control import KeyApi
 from hostdriver.transport.ble import BleTransport, PairingError
 from protocols.gmt import SignInput
 from tests.rig.cli import Started, Up, run_directory
-from tests.rig.key import PATIENCE_S, KeyRig, user_pin
+from tests.rig.key import KeyRig, user_pin
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.vm.bluez import Bluez, WithinReach
 from tests.vm.keys import GET_DEV_INFO, is_signed, small_key
 from vukey_testing.calls import Calls

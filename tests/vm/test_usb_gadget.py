@@ -21,7 +21,7 @@ from emulator.links.usb.gadget import GadgetLink
 from emulator.links.usb.gadget_configfs import GadgetError
 from emulator.links.usb.gadget_functionfs import FunctionFs
 from protocols.usb import DeviceModel, Endpoint, Interface, Setup, Transfer
-from tests.rig.key import PATIENCE_S
+from tests.rig.patience import PATIENCE_S
 from vukey_testing.usb_news import DeviceNews
 
 pytestmark = pytest.mark.slow

@@ -18,8 +18,9 @@ from hostdriver.token import Event
 from hostdriver.transport.pcsc import PcscTransport
 from protocols.gmt import SignInput
 from protocols.sm2 import Signature
-from tests.rig.key import PATIENCE_S, KeyRig, user_pin
+from tests.rig.key import KeyRig, user_pin
 from tests.rig.messages import TRANSFER
+from tests.rig.patience import PATIENCE_S
 from tests.vm.keys import GET_DEV_INFO, key_on, open_reader, readers_of, small_profile
 from tests.vm.test_usb_gadget import left_behind
 from vukey_testing.usb_targets import on_gadget

@@ -18,7 +18,8 @@ from emulator.links.usb.vhci import VhciLink
 from emulator.sharing import SharedKey
 from hostdriver.tokens import open_session
 from hostdriver.transport.usb import UsbName, find_one
-from tests.rig.cli import PATIENCE_S, VUKEY, Lines, environment
+from tests.rig.cli import VUKEY, Lines, environment
+from tests.rig.patience import PATIENCE_S
 from tests.vm.keys import (
     UNLISTED_PID,
     attach,
