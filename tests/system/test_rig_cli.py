@@ -17,7 +17,7 @@ def test_of_one_that_is_not_ready_it_says_where_it_is_and_leaves_nothing(
     monkeypatch.setattr("tests.rig.cli.VUKEY", (sys.executable, "-c", NEVER_READY))
     with run_directory() as run:
         key = Up(run)
-        with pytest.raises(AssertionError, match=r"not ready.*Fatal Python error: Aborted.*in wait"):
+        with pytest.raises(AssertionError, match=r"not ready.*Fatal Python error: Aborted.*in <module>"):
             key.__enter__()
         assert key.process.returncode is not None
         assert key.process.stdout is not None
