@@ -10,6 +10,7 @@ from protocols import pin, sm4
 from protocols.apdu import Command, encode_command
 from protocols.gmt import CLA_MAC, BlockCipher, Ins, Mode, SymmetricAlgorithm
 from tests.rig.key import CERTIFICATE, KeyRig
+from tests.rig.patience import PATIENCE_S
 
 NOBODY = b"\xff\xff"
 """A handle that was never given out."""
@@ -76,7 +77,7 @@ class Caller:
 
     def end(self) -> int:
         """The status word of what `begin` sent."""
-        return self._answer.result(30)
+        return self._answer.result(PATIENCE_S)
 
     def challenge(self, size: int = pin.CHALLENGE_LENGTH) -> bytes:
         """GenRandom."""

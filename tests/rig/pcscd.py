@@ -25,11 +25,12 @@ from typing import Any, Self
 
 import pytest
 
+from tests.rig.patience import PATIENCE_S
+
 FIRST_PORT = 35963
 """vsmartcard's own default."""
 SLOTS_PER_READER = 2
 """Ports P and P+1: fixed when Debian and Ubuntu build vsmartcard-vpcd."""
-READY_SECONDS = 30.0
 POLL_SECONDS = 0.005
 
 _HOLDER = Path(__file__).with_name("namespace_holder.py")
@@ -165,7 +166,7 @@ class PrivatePcscd:
     def start(self) -> None:
         """Start pcscd; return when clients and cards can connect."""
         self._ask("start")
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + PATIENCE_S
         while not self._is_ready():
             if self._ask(f"wait {POLL_SECONDS}") == "exited" or time.monotonic() > deadline:
                 raise RuntimeError(f"pcscd did not start:\n{self.log}")
@@ -250,7 +251,7 @@ def wait_for_card(slot: int = 0, *, present: bool = True) -> str:
 
     _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
     _, names = scard.SCardListReaders(context, [])
-    state, deadline = scard.SCARD_STATE_UNAWARE, time.monotonic() + READY_SECONDS
+    state, deadline = scard.SCARD_STATE_UNAWARE, time.monotonic() + PATIENCE_S
     while bool(state & scard.SCARD_STATE_PRESENT) != present or state == scard.SCARD_STATE_UNAWARE:
         _, [(_, state, _)] = scard.SCardGetStatusChange(context, 1000, [(names[slot], state)])
         if time.monotonic() > deadline:

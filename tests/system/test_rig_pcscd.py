@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from bench.bare_responder import ATR, serve
-from tests.rig.pcscd import READY_SECONDS, PrivatePcscd, wait_for_card
+from tests.rig.patience import PATIENCE_S
+from tests.rig.pcscd import PrivatePcscd, wait_for_card
 
 GET_CHALLENGE = bytes.fromhex("0084000008")
 RESPONDER = Path(__file__).parents[2] / "bench" / "bare_responder.py"
@@ -154,6 +155,6 @@ with PrivatePcscd() as pcscd:
         watched = [os.pidfd_open(pid) for pid in (holder, daemon)]
         owner.kill()
     for process in watched:
-        ended, _, _ = select.select([process], [], [], READY_SECONDS)
+        ended, _, _ = select.select([process], [], [], PATIENCE_S)
         os.close(process)
         assert ended

@@ -17,7 +17,8 @@ from typing import Self
 
 from emulator.links.usb.libccid import find_list, names_of, read_list, write_list
 from emulator.profiles import load_profile, profile_ids
-from tests.rig.pcscd import POLL_SECONDS, READY_SECONDS
+from tests.rig.patience import PATIENCE_S
+from tests.rig.pcscd import POLL_SECONDS
 
 UNDER = (sys.executable, "-m", "tests.vm.stack")
 """Before a command: run it with the buses and pcscd."""
@@ -88,7 +89,7 @@ class UsbPcscd:
                 self._daemon = subprocess.Popen([*command, "--debug"], stdout=log, stderr=log)
         else:
             self._daemon = subprocess.Popen(command)
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + PATIENCE_S
         while not self._is_ready():
             assert self._daemon.poll() is None
             assert time.monotonic() < deadline
@@ -101,7 +102,7 @@ class UsbPcscd:
         if self._log:
             self._note_threads(self._log)
         self._daemon.terminate()
-        if not self._wait(READY_SECONDS):
+        if not self._wait(PATIENCE_S):
             self._daemon.kill()
             self._daemon.wait()
 
