@@ -39,6 +39,7 @@ class SocketLink:
         self._path = path
         self._guard = threading.Lock()
         self._clients: dict[_Client, FramedConnection] = {}
+        self._threads: list[threading.Thread] = []  # a client's thread outlives its place for a moment
 
     def start(self) -> None:
         """Listen.
@@ -59,14 +60,14 @@ class SocketLink:
         self._acceptor = Acceptor(listener, self._take, "vukey-socket")
 
     def close(self) -> None:
-        """Send every client away and remove the path."""
+        """Send every client away, wait until the last of their threads has ended, and remove the path."""
         self._acceptor.close()
         with self._guard:
             connections = list(self._clients.values())
         for connection in connections:
             connection.close()
-        for client in list(self._clients):
-            client.thread.join()
+        for thread in self._threads:
+            thread.join()
         self._path.unlink(missing_ok=True)
 
     def _take(self, connection: socket.socket) -> None:
@@ -78,6 +79,7 @@ class SocketLink:
                 return
             client.thread.start()
             self._clients[client] = framed
+        self._threads = [thread for thread in self._threads if thread.is_alive()] + [client.thread]
 
     def serve(self, client: _Client) -> None:
         """A client's thread, from its first frame to its last."""

@@ -75,7 +75,7 @@ def test_it(key, session, clock, press, screen, number):
 def test_200_tests_in_random_order_on_two_workers(suite: Suite) -> None:
     suite.write(EACH.format(tests=TESTS // 2))
     suite.path.joinpath("conftest.py").write_text(LEAKS)
-    ended = suite.run("-n", "2", "--token", "inproc,socket", "-p", "randomly", "--durations=0", "-vv")
+    ended = suite.run("-n", "2", "--token", "inproc,socket", "-p", "randomly", "--durations=0")
     assert ended.outcomes == {"passed": TESTS}, ended.text
     setups = [float(found) for found in re.findall(r"([\d.]+)s setup", ended.text)]
     assert len([seconds for seconds in setups if seconds > 1]) <= 4, "each worker makes its key once"

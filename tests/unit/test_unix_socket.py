@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from emulator.device import Device
-from emulator.links.unix_socket import GRANTED, HELD, SocketLink
+from emulator.links.unix_socket import GRANTED, HELD, SocketLink, _Client
 from emulator.profiles import load_profile
 from protocols.sw import SW
 from protocols.vpcd import Control
 from tests.rig.cli import run_directory
+from tests.rig.patience import PATIENCE_S
 
 GET_DEV_INFO = bytes.fromhex("80040000000000")
 BUSY = SW.BUSY.to_bytes(2)
@@ -105,3 +107,27 @@ def test_who_sees_its_connection_closed_may_come_again_at_once(connect: Callable
         client = connect()
         assert lock(client) == HELD
         client.leave()
+
+
+def test_a_closed_link_has_no_thread_left() -> None:
+    """Not even one that has given its client's place back, and is on its way to its end."""
+    gone, may_end = threading.Event(), threading.Event()
+
+    class Link(SocketLink):
+        def serve(self, client: _Client) -> None:
+            super().serve(client)
+            gone.set()
+            may_end.wait(PATIENCE_S)
+
+    before = set(threading.enumerate())
+    with run_directory() as directory:
+        link = Link(Device(load_profile("bocom-2g-tendyron")), directory / "key.sock")
+        link.start()
+        client = Client(directory / "key.sock")
+        client.leave()
+        assert gone.wait(PATIENCE_S)
+        later = threading.Timer(0.1, may_end.set)
+        later.start()
+        link.close()
+        assert set(threading.enumerate()) - before - {later} == set()
+        later.join()
