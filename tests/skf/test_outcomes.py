@@ -83,7 +83,9 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
     profile = load_profile("icbc-2g-feitian")
     with run_directory() as run, skf_key(profile, "ready", run) as key:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
-        yield Answering(key, monkeypatch)
+        answering = Answering(key, monkeypatch)
+        yield answering
+        answering.device.disconnect()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.file.name)
